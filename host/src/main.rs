@@ -1,0 +1,2 @@
+//! kperf-host
+fn main() {}
