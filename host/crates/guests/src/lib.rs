@@ -1,0 +1,1 @@
+//! The first-party plugins, built by this package's build script.
