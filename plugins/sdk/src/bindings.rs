@@ -1,0 +1,74 @@
+//! The code that `wit-bindgen` makes of `wit/`: the only place where generated code lives.
+//!
+//! The imports are generated once, for the world that all three worlds include, so that a request built for a runner and
+//! one built for a collector have the same type.
+#![allow(missing_docs, unsafe_code, unused_qualifications, clippy::all, reason = "generated")]
+
+wit_bindgen::generate!({
+    path: "../../wit",
+    world: "capabilities",
+    generate_all,
+    additional_derives: [PartialEq, Clone],
+    default_bindings_module: "kperf_plugin_sdk::bindings",
+    pub_export_macro: true,
+});
+
+pub mod runner {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "runner",
+        with: {
+            "kperf:plugin/types@0.1.0": crate::bindings::kperf::plugin::types,
+            "kperf:plugin/http@0.1.0": crate::bindings::kperf::plugin::http,
+            "kperf:plugin/metrics@0.1.0": crate::bindings::kperf::plugin::metrics,
+            "kperf:plugin/clock@0.1.0": crate::bindings::kperf::plugin::clock,
+            "kperf:plugin/log@0.1.0": crate::bindings::kperf::plugin::log,
+            "kperf:plugin/artifacts@0.1.0": crate::bindings::kperf::plugin::artifacts,
+            "kperf:plugin/random@0.1.0": crate::bindings::kperf::plugin::random,
+            "kperf:plugin/runner-api@0.1.0": generate,
+        },
+        additional_derives: [PartialEq, Clone],
+        default_bindings_module: "kperf_plugin_sdk::bindings::runner",
+        pub_export_macro: true,
+    });
+}
+
+pub mod collector {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "collector",
+        with: {
+            "kperf:plugin/types@0.1.0": crate::bindings::kperf::plugin::types,
+            "kperf:plugin/http@0.1.0": crate::bindings::kperf::plugin::http,
+            "kperf:plugin/metrics@0.1.0": crate::bindings::kperf::plugin::metrics,
+            "kperf:plugin/clock@0.1.0": crate::bindings::kperf::plugin::clock,
+            "kperf:plugin/log@0.1.0": crate::bindings::kperf::plugin::log,
+            "kperf:plugin/artifacts@0.1.0": crate::bindings::kperf::plugin::artifacts,
+            "kperf:plugin/random@0.1.0": crate::bindings::kperf::plugin::random,
+            "kperf:plugin/collector-api@0.1.0": generate,
+        },
+        additional_derives: [PartialEq, Clone],
+        default_bindings_module: "kperf_plugin_sdk::bindings::collector",
+        pub_export_macro: true,
+    });
+}
+
+pub mod reporter {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "reporter",
+        with: {
+            "kperf:plugin/types@0.1.0": crate::bindings::kperf::plugin::types,
+            "kperf:plugin/http@0.1.0": crate::bindings::kperf::plugin::http,
+            "kperf:plugin/metrics@0.1.0": crate::bindings::kperf::plugin::metrics,
+            "kperf:plugin/clock@0.1.0": crate::bindings::kperf::plugin::clock,
+            "kperf:plugin/log@0.1.0": crate::bindings::kperf::plugin::log,
+            "kperf:plugin/artifacts@0.1.0": crate::bindings::kperf::plugin::artifacts,
+            "kperf:plugin/random@0.1.0": crate::bindings::kperf::plugin::random,
+            "kperf:plugin/reporter-api@0.1.0": generate,
+        },
+        additional_derives: [PartialEq, Clone],
+        default_bindings_module: "kperf_plugin_sdk::bindings::reporter",
+        pub_export_macro: true,
+    });
+}

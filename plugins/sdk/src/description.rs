@@ -1,0 +1,31 @@
+//! What a plugin says of itself, built step by step.
+
+use crate::{Description, Metric, MetricKind, Mode, Unit};
+
+impl Description {
+    /// A plugin without modes and metrics yet: its name (`[a-z][a-z0-9-]*`), version (use `env!("CARGO_PKG_VERSION")`) and
+    /// one sentence for people.
+    pub fn new(name: &str, version: &str, summary: &str) -> Self {
+        Self {
+            name: name.into(),
+            version: version.into(),
+            summary: summary.into(),
+            modes: Vec::new(),
+            metrics: Vec::new(),
+        }
+    }
+
+    /// Adds a mode; `parameters` is the JSON Schema (draft 2020-12) of the `params` table.
+    #[must_use]
+    pub fn mode(mut self, name: &str, description: &str, parameters: &str) -> Self {
+        self.modes.push(Mode { name: name.into(), description: description.into(), parameters: parameters.into() });
+        self
+    }
+
+    /// Adds a metric that the plugin may record.
+    #[must_use]
+    pub fn metric(mut self, name: &str, kind: MetricKind, unit: Unit, description: &str) -> Self {
+        self.metrics.push(Metric { name: name.into(), kind, unit, description: description.into() });
+        self
+    }
+}

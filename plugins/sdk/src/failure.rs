@@ -1,0 +1,26 @@
+//! Why something did not work.
+
+use crate::{Failure, http::Error};
+
+impl Failure {
+    /// A failure of a kind (a short word from a small set, it becomes a metric tag) with one line for people.
+    pub fn new(kind: &str, message: impl Into<String>) -> Self {
+        Self { kind: kind.into(), message: message.into() }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (kind, message) = match error {
+            Error::Denied(message) => ("denied", message),
+            Error::Invalid(message) => ("invalid", message),
+            Error::Connect(message) => ("connect", message),
+            Error::Tls(message) => ("tls", message),
+            Error::Timeout(message) => ("timeout", message),
+            Error::TooLarge(message) => ("too-large", message),
+            Error::Protocol(message) => ("protocol", message),
+            Error::Interrupted(message) => ("interrupted", message),
+        };
+        Self::new(kind, message)
+    }
+}

@@ -1,0 +1,145 @@
+//! HTTP requests, sent and measured by the host.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::Failure;
+pub use crate::bindings::kperf::plugin::http::{BodyMode, Chunk, Error, Request, Response, StatusRange, Timing};
+
+impl Request {
+    /// A request with a method; `operation` becomes a metric tag, `url` is absolute or a path below the target.
+    pub fn new(operation: &str, method: &str, url: impl Into<String>) -> Self {
+        Self {
+            operation: operation.into(),
+            method: method.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            credential: None,
+            timeout: None,
+            redirects: 0,
+            expected: Vec::new(),
+            response_headers: Vec::new(),
+            response_body: BodyMode::Keep,
+            tags: Vec::new(),
+        }
+    }
+
+    /// A `GET`.
+    pub fn get(operation: &str, url: impl Into<String>) -> Self {
+        Self::new(operation, "GET", url)
+    }
+
+    /// A `POST`.
+    pub fn post(operation: &str, url: impl Into<String>) -> Self {
+        Self::new(operation, "POST", url)
+    }
+
+    /// A `DELETE`.
+    pub fn delete(operation: &str, url: impl Into<String>) -> Self {
+        Self::new(operation, "DELETE", url)
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Adds bytes to the body.
+    #[must_use]
+    pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.body.push(Chunk::Bytes(bytes.into()));
+        self
+    }
+
+    /// Makes a value the body, as JSON, with its content type.
+    ///
+    /// # Errors
+    /// A failure of the kind `json` when the value can't be written as JSON.
+    pub fn json(self, value: &impl Serialize) -> Result<Self, Failure> {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| Failure::new("json", format!("the request's body can't be written as JSON: {error}")))?;
+        Ok(self.header("content-type", "application/json").body(body))
+    }
+
+    /// Adds a status that counts as a success, for `http_req_failed`. Without any, 200 to 399 do.
+    #[must_use]
+    pub fn expect(mut self, status: u16) -> Self {
+        self.expected.push(StatusRange { first: status, last: status });
+        self
+    }
+
+    /// Throws the response's body away in the host: it is read and counted, and costs the plugin nothing.
+    #[must_use]
+    pub fn discard(mut self) -> Self {
+        self.response_body = BodyMode::Discard;
+        self
+    }
+
+    /// Sends it and waits for the whole response. A status of 400 and above is a response: see [`Response::success`].
+    ///
+    /// # Errors
+    /// Why there is no response; turns into a [`Failure`] with `?`.
+    pub async fn send(self) -> Result<Response, Error> {
+        crate::bindings::kperf::plugin::http::send(self).await
+    }
+}
+
+impl Response {
+    /// Whether the status is one from 200 to 399.
+    pub fn is_success(&self) -> bool {
+        (200..400).contains(&self.status)
+    }
+
+    /// The response, if its status is one from 200 to 399.
+    ///
+    /// # Errors
+    /// Otherwise a failure of the kind `http-status` with the status and the beginning of the body.
+    pub fn success(self) -> Result<Self, Failure> {
+        if self.is_success() {
+            return Ok(self);
+        }
+        let text = String::from_utf8_lossy(&self.body);
+        let line: String = text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        Err(Failure::new("http-status", format!("answered {}: {line}", self.status)))
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// A failure of the kind `json` when the body is not what the type expects.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Failure::new("json", format!("the response is not the JSON that was expected: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, body: &str) -> Response {
+        let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
+        Response { status, headers: Vec::new(), body: body.into(), timing }
+    }
+
+    #[test]
+    fn a_failed_status_shows_the_body_on_one_line() {
+        let failure = response(503, "no\nroom").success().unwrap_err();
+        assert_eq!(failure, Failure::new("http-status", "answered 503: no room"));
+        assert!(response(204, "").success().is_ok());
+    }
+
+    #[test]
+    fn a_json_body_brings_its_content_type() {
+        let request = Request::post("create", "/x").json(&serde_json::json!({"a": 1})).unwrap();
+        assert_eq!(request.headers, [("content-type".to_owned(), "application/json".to_owned())]);
+        assert_eq!(request.body, [Chunk::Bytes(b"{\"a\":1}".to_vec())]);
+    }
+
+    #[test]
+    fn json_of_another_shape_is_a_failure() {
+        assert_eq!(response(200, "{}").json::<u8>().unwrap_err().kind, "json");
+    }
+}

@@ -1,0 +1,65 @@
+//! What a kperf plugin written in Rust depends on.
+//!
+//! In comes the contract in `wit/`; out go three traits to implement ([`Runner`], [`Collector`], [`Reporter`]), a macro each
+//! to export the implementation, and the host's capabilities as plain Rust ([`http`], [`metrics`], [`clock`], [`log`],
+//! [`artifacts`], [`random`]). It knows no product and keeps no state beyond the opened plugin of an instance.
+//!
+//! ```ignore
+//! use kperf_plugin_sdk::{Description, Failure, Iteration, Runner, Scenario, export_runner, http::Request};
+//!
+//! struct Ping;
+//!
+//! impl Runner for Ping {
+//!     fn describe() -> Description {
+//!         Description::new("ping", "0.1.0", "Asks for the target's front page").mode("ping", "One GET", "{}")
+//!     }
+//!
+//!     async fn open(_: Scenario, _: Vec<u8>) -> Result<Self, Failure> {
+//!         Ok(Ping)
+//!     }
+//!
+//!     async fn iterate(&self, _: Iteration) -> Result<(), Failure> {
+//!         Request::get("front_page", "/").send().await?.success()?;
+//!         Ok(())
+//!     }
+//! }
+//!
+//! export_runner!(Ping);
+//! ```
+
+#[doc(hidden)]
+pub mod bindings;
+
+mod collector;
+mod description;
+pub mod duration;
+mod failure;
+mod finding;
+pub mod http;
+pub mod metrics;
+mod params;
+pub mod random;
+mod reporter;
+mod runner;
+mod slot;
+
+pub mod clock;
+pub mod log;
+
+pub use bindings::kperf::plugin::artifacts;
+pub use bindings::kperf::plugin::types::{
+    Description, Failure, Finding, Metric, MetricKind, Mode, Outcome, Tags, Unit,
+};
+#[doc(hidden)]
+pub use collector::CollectorComponent;
+pub use collector::{Collection, Collector, Window};
+#[doc(hidden)]
+pub use params::from_json;
+#[doc(hidden)]
+pub use reporter::ReporterComponent;
+pub use reporter::{Event, Reporter, Reporting, ThresholdChange};
+#[doc(hidden)]
+pub use runner::RunnerComponent;
+pub use runner::{Iteration, Runner, Scenario};
+#[doc(hidden)]
+pub use slot::Slot;
