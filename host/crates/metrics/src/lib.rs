@@ -1,1 +1,33 @@
-//! kperf-metrics
+//! What was measured, and whether it is good enough.
+//!
+//! In come single values: one [`Shard`] per worker thread takes them without a lock and hands them over once a second
+//! as an [`Interval`]. Out come cumulative [`Totals`], [`Figures`] of a distribution, evaluated [`Threshold`]s and the
+//! [`Verdict`]. Everything merges exactly, so that shards of one machine and shards of many are the same thing.
+//!
+//! This crate is pure: it reads no clock, does no I/O, and knows nothing of suites, plugins or HTTP.
+
+pub mod builtin;
+mod delta;
+mod histogram;
+mod interval;
+mod metric;
+mod record;
+mod registry;
+mod shard;
+mod tags;
+mod threshold;
+mod totals;
+mod verdict;
+
+pub use builtin::Builtin;
+pub use delta::{Delta, Gauge, Rate};
+pub use histogram::{Figures, Histogram, HistogramRecord};
+pub use interval::{Dated, Interval};
+pub use metric::{MetricDef, MetricKind, Unit};
+pub use record::{DeltaRecord, IntervalRecord, RecordError};
+pub use registry::{MetricConflict, MetricId, Registry, SeriesId, SeriesInfo, SeriesLimit};
+pub use shard::Shard;
+pub use tags::Tags;
+pub use threshold::{Aggregation, Comparison, Evaluation, Threshold, ThresholdError};
+pub use totals::Totals;
+pub use verdict::{Arrivals, Evidence, Judged, Outcome, Reason, Saturation, Verdict, judge};
