@@ -1,1 +1,36 @@
-//! kperf-http
+//! The HTTP client that measures.
+//!
+//! In comes a [`Request`] for an [`Origin`]; out comes an [`Exchange`]: the response or the reason why there is none,
+//! where the time went, and how many bytes moved. There is one [`Client`] per worker thread, made for that thread's
+//! current-thread runtime; its connections belong to it alone.
+//!
+//! An HTTP/1.1 connection has no task of its own: the future of the request that uses it drives it, so that one
+//! request costs one wake-up of one task. An HTTP/2 connection is shared by many requests and is driven by a task.
+//!
+//! This crate must not know of plugins, of metrics, of credentials or of grants: callers bring headers, and decide about
+//! every redirect through [`Redirects`].
+
+mod body;
+mod client;
+mod dial;
+mod error;
+mod exchange;
+mod http1;
+mod http2;
+mod link;
+mod origin;
+mod pool;
+mod receive;
+mod redirect;
+mod request;
+mod tls;
+
+pub use body::{Body, Chunk};
+pub use client::Client;
+pub use error::{Error, Phase};
+pub use exchange::{Exchange, Response, Timing};
+pub use origin::{HttpVersion, Origin, OriginConfig};
+pub use pool::PoolStats;
+pub use redirect::Redirects;
+pub use request::Request;
+pub use tls::Tls;

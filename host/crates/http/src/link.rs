@@ -1,0 +1,200 @@
+//! What a connection's socket, its driver and the request that uses it tell each other.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Wake, Waker, ready};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// One per connection: the waker that everything inside the connection is polled with, and what the socket has seen.
+///
+/// A waker that stays the same over all requests spares the runtime its exchange. While a request polls its own
+/// connection, wake-ups from within are only noted (`muted`); otherwise each one would wake the task once more.
+pub(crate) struct Link {
+    base: Instant,
+    task: Mutex<Option<Waker>>,
+    muted: AtomicBool,
+    woken: AtomicBool,
+    written: AtomicU64,
+    read: AtomicU64,
+    /// Nanoseconds since `base`; 0 for never.
+    last_write: AtomicU64,
+    /// Nanoseconds since `base`; 0 for never.
+    first_read: AtomicU64,
+}
+
+/// What a socket has seen since the last [`Link::restart`].
+pub(crate) struct Seen {
+    pub(crate) written: u64,
+    pub(crate) read: u64,
+    pub(crate) last_write: Option<Instant>,
+    pub(crate) first_read: Option<Instant>,
+}
+
+impl Link {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            base: Instant::now(),
+            task: Mutex::new(None),
+            muted: AtomicBool::new(true),
+            woken: AtomicBool::new(false),
+            written: AtomicU64::new(0),
+            read: AtomicU64::new(0),
+            last_write: AtomicU64::new(0),
+            first_read: AtomicU64::new(0),
+        })
+    }
+
+    /// Begins the account of the next request.
+    pub(crate) fn restart(&self) {
+        for counter in [&self.written, &self.read, &self.last_write, &self.first_read] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        let instant = |nanos: &AtomicU64| match nanos.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(self.base + Duration::from_nanos(nanos)),
+        };
+        Seen {
+            written: self.written.load(Ordering::Relaxed),
+            read: self.read.load(Ordering::Relaxed),
+            last_write: instant(&self.last_write),
+            first_read: instant(&self.first_read),
+        }
+    }
+
+    /// From now on wake-ups are only noted.
+    pub(crate) fn mute(&self) {
+        self.muted.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on wake-ups reach this task.
+    pub(crate) fn unmute(&self, task: &Waker) {
+        let mut slot = self.task.lock();
+        if !slot.as_ref().is_some_and(|known| known.will_wake(task)) {
+            *slot = Some(task.clone());
+        }
+        drop(slot);
+        self.muted.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether there was a wake-up since [`Link::forget`].
+    pub(crate) fn woken(&self) -> bool {
+        self.woken.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn forget(&self) {
+        self.woken.store(false, Ordering::SeqCst);
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.base.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    fn wrote(&self, bytes: usize) {
+        self.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        if self.first_read.load(Ordering::Relaxed) == 0 {
+            self.last_write.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    fn received(&self, bytes: usize) {
+        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
+        if bytes > 0 && self.first_read.load(Ordering::Relaxed) == 0 {
+            self.first_read.store(self.now(), Ordering::Relaxed);
+        }
+    }
+}
+
+impl Wake for Link {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::SeqCst);
+        if !self.muted.load(Ordering::SeqCst)
+            && let Some(task) = self.task.lock().as_ref()
+        {
+            task.wake_by_ref();
+        }
+    }
+}
+
+/// A socket that keeps its link's account. With TLS it counts what is inside the encryption.
+pub(crate) struct Stream {
+    pub(crate) transport: Transport,
+    pub(crate) link: Arc<Link>,
+}
+
+pub(crate) enum Transport {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        };
+        if read.is_ready() {
+            self.link.received(buf.filled().len() - before);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        })?;
+        self.link.wrote(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        })?;
+        self.link.wrote(written);
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.transport {
+            Transport::Plain(stream) => stream.is_write_vectored(),
+            Transport::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
