@@ -1,0 +1,418 @@
+//! What a pipeline specification asks the cluster to do: the nodes of its workflow and how long each pod works.
+//!
+//! How long an executor runs, first match wins: the container's environment variable `KPERF_SIM_SECONDS`; the sum of
+//! all `sleep N`, `sleep(N)` in command and arguments (`N` may end in s, m or h); else 0.5 to 2 s drawn by component
+//! and task name. Placeholders of input parameters are filled in where the value is known before the run. A command
+//! `false`, or `exit N` with N other than 0, fails.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use crate::draw::Draw;
+
+/// Environment variable of a container that says how long it runs, in seconds.
+const SECONDS_VARIABLE: &str = "KPERF_SIM_SECONDS";
+/// More nodes than any workflow that fits into etcd has; a specification beyond it is refused.
+const MAX_NODES: usize = 20_000;
+/// What every driver pod runs; one image, pulled once.
+const DRIVER_IMAGE: &str = "kfp-driver";
+
+/// What a node is, and for a pod what it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kind {
+    /// Groups nodes; runs nothing itself.
+    Dag,
+    /// A driver pod, running the driver's image.
+    Driver,
+    /// A pod running user code for so many seconds, failing at the end if it says so.
+    Executor { image: Box<str>, seconds: f64, fails: bool },
+}
+
+/// One node of the workflow.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedNode {
+    /// What the API shows as display name; empty for the entry, which is named after the workflow.
+    pub(crate) name: Box<str>,
+    pub(crate) kind: Kind,
+    pub(crate) parent: Option<u32>,
+    /// Siblings that must have ended before.
+    pub(crate) after: Vec<u32>,
+    /// Siblings waiting for this one.
+    pub(crate) before: Vec<u32>,
+    pub(crate) children: Vec<u32>,
+    /// Starts even if what came before failed (exit handlers).
+    pub(crate) always: bool,
+}
+
+impl PlannedNode {
+    /// The image that the node's pod needs.
+    pub(crate) fn image(&self) -> &str {
+        match &self.kind {
+            Kind::Executor { image, .. } => image,
+            _ => DRIVER_IMAGE,
+        }
+    }
+}
+
+impl PlannedNode {
+    /// What the API lists as child tasks: a DAG's first nodes, or what waits for this one.
+    pub(crate) fn next_in_graph(&self) -> impl Iterator<Item = u32> {
+        self.children.iter().take(1).chain(&self.before).copied()
+    }
+}
+
+/// The nodes of a workflow; the first is the entry.
+#[derive(Debug, Clone)]
+pub(crate) struct Blueprint {
+    pub(crate) nodes: Vec<PlannedNode>,
+}
+
+impl Blueprint {
+    /// Lays out the nodes of `spec` for the given parameters.
+    ///
+    /// # Errors
+    /// What is wrong with the specification: a name that points nowhere, a cycle, too many nodes.
+    pub(crate) fn new(spec: &Value, parameters: &Map<String, Value>) -> Result<Self, String> {
+        let mut builder = Builder { spec, nodes: Vec::new(), depth: 0 };
+        let root = spec.get("root").ok_or("root component is missing")?;
+        let entry = builder.add("", Kind::Dag, None, Vec::new(), false)?;
+        let driver = builder.add("root-driver", Kind::Driver, Some(entry), Vec::new(), false)?;
+        let body = builder.add("root", Kind::Dag, Some(entry), vec![driver], false)?;
+        let inputs = with_defaults(root, parameters.clone());
+        builder.component(root, "root", body, &inputs)?;
+        let mut nodes = builder.nodes;
+        for i in 0..nodes.len() {
+            let (after, parent) = nodes.get(i).map(|n| (n.after.clone(), n.parent)).unwrap_or_default();
+            let id = u32::try_from(i).unwrap_or(u32::MAX);
+            for earlier in after {
+                if let Some(node) = nodes.get_mut(earlier as usize) {
+                    node.before.push(id);
+                }
+            }
+            if let Some(parent) = parent.and_then(|p| nodes.get_mut(p as usize)) {
+                parent.children.push(id);
+            }
+        }
+        Ok(Self { nodes })
+    }
+}
+
+struct Builder<'a> {
+    spec: &'a Value,
+    nodes: Vec<PlannedNode>,
+    depth: usize,
+}
+
+impl Builder<'_> {
+    fn add(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        parent: Option<u32>,
+        after: Vec<u32>,
+        always: bool,
+    ) -> Result<u32, String> {
+        if self.nodes.len() >= MAX_NODES {
+            return Err(format!("workflow has more than {MAX_NODES} nodes"));
+        }
+        let id = u32::try_from(self.nodes.len()).map_err(|e| e.to_string())?;
+        let (before, children) = (Vec::new(), Vec::new());
+        self.nodes.push(PlannedNode { name: name.into(), kind, parent, after, before, children, always });
+        Ok(id)
+    }
+
+    /// Fills the DAG node `parent` with what `component` holds: an executor or tasks.
+    fn component(
+        &mut self,
+        component: &Value,
+        name: &str,
+        parent: u32,
+        inputs: &Map<String, Value>,
+    ) -> Result<(), String> {
+        if self.depth > 50 {
+            return Err(format!("component {name} contains itself"));
+        }
+        self.depth += 1;
+        let result = if let Some(tasks) = component.pointer("/dag/tasks").and_then(Value::as_object) {
+            self.tasks(tasks, parent, inputs)
+        } else if let Some(label) = component.get("executorLabel").and_then(Value::as_str) {
+            self.executor(label, name, parent, inputs)
+        } else {
+            Err(format!("component {name} has neither a DAG nor an executor"))
+        };
+        self.depth -= 1;
+        result
+    }
+
+    fn tasks(&mut self, tasks: &Map<String, Value>, parent: u32, inputs: &Map<String, Value>) -> Result<(), String> {
+        let mut wrappers: Vec<(&str, u32)> = Vec::with_capacity(tasks.len());
+        for (key, task) in in_order(tasks)? {
+            let name = task.pointer("/taskInfo/name").and_then(Value::as_str).unwrap_or(key);
+            let after: Vec<u32> = dependencies(task)
+                .into_iter()
+                .filter_map(|d| wrappers.iter().find(|(k, _)| *k == d).map(|(_, id)| *id))
+                .collect();
+            let always =
+                task.pointer("/triggerPolicy/strategy").and_then(Value::as_str) == Some("ALL_UPSTREAM_TASKS_COMPLETED");
+            let component_name = task
+                .pointer("/componentRef/name")
+                .and_then(Value::as_str)
+                .ok_or_else(|| format!("task {key} has no componentRef"))?;
+            let component = self
+                .spec
+                .get("components")
+                .and_then(|c| c.get(component_name))
+                .ok_or_else(|| format!("component {component_name} of task {key} not found"))?;
+            let resolved = with_defaults(component, task_inputs(task, inputs));
+            let driver = self.add(&format!("{name}-driver"), Kind::Driver, Some(parent), after, always)?;
+            let wrapper = self.add(name, Kind::Dag, Some(parent), vec![driver], false)?;
+            wrappers.push((key, wrapper));
+            match loop_items(task, inputs) {
+                None => self.component(component, name, wrapper, &resolved)?,
+                Some(items) => self.iterations(task, component, wrapper, &resolved, &items)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One driver and one DAG per item of a loop, all side by side.
+    fn iterations(
+        &mut self,
+        task: &Value,
+        component: &Value,
+        wrapper: u32,
+        inputs: &Map<String, Value>,
+        items: &[Value],
+    ) -> Result<(), String> {
+        let variable = task.pointer("/parameterIterator/itemInput").and_then(Value::as_str).unwrap_or_default();
+        for (index, item) in items.iter().enumerate() {
+            let mut inputs = inputs.clone();
+            inputs.insert(variable.to_owned(), item.clone());
+            let driver = self.add("iteration-driver", Kind::Driver, Some(wrapper), Vec::new(), false)?;
+            let name = format!("iteration({index}:{index})");
+            let body = self.add(&name, Kind::Dag, Some(wrapper), vec![driver], false)?;
+            self.component(component, &name, body, &inputs)?;
+        }
+        Ok(())
+    }
+
+    fn executor(&mut self, label: &str, task: &str, parent: u32, inputs: &Map<String, Value>) -> Result<(), String> {
+        let executor = self
+            .spec
+            .pointer("/deploymentSpec/executors")
+            .and_then(|e| e.get(label))
+            .ok_or_else(|| format!("executor {label} not found"))?;
+        let Some(container) = executor.get("container") else {
+            // Importers and resolvers run inside their driver and have no pod of their own.
+            return Ok(());
+        };
+        let image: Box<str> = container.get("image").and_then(Value::as_str).unwrap_or_default().into();
+        let words = words(container, inputs);
+        let seconds = declared_seconds(container)
+            .or_else(|| slept_seconds(&words.join(" ")))
+            .unwrap_or_else(|| 0.5 + 1.5 * Draw::new(0).named(label).named(task).unit());
+        let kind = Kind::Executor { image, seconds, fails: fails(&words) };
+        self.add("executor", kind, Some(parent), Vec::new(), false).map(|_| ())
+    }
+}
+
+/// The tasks with every task behind those that it depends on.
+fn in_order(tasks: &Map<String, Value>) -> Result<Vec<(&str, &Value)>, String> {
+    let mut done: HashSet<&str> = HashSet::new();
+    let mut ordered = Vec::with_capacity(tasks.len());
+    let mut open: Vec<(&str, &Value, Vec<&str>)> =
+        tasks.iter().map(|(k, t)| (k.as_str(), t, dependencies(t))).collect();
+    if let Some((key, _, missing)) = open.iter().find(|(_, _, d)| d.iter().any(|d| !tasks.contains_key(*d))) {
+        return Err(format!("task {key} depends on an unknown task: {missing:?}"));
+    }
+    while !open.is_empty() {
+        let (ready, rest): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|(_, _, d)| d.iter().all(|d| done.contains(d)));
+        if ready.is_empty() {
+            return Err("tasks depend on each other in a cycle".to_owned());
+        }
+        done.extend(ready.iter().map(|(key, ..)| *key));
+        ordered.extend(ready.into_iter().map(|(key, task, _)| (key, task)));
+        open = rest;
+    }
+    Ok(ordered)
+}
+
+/// Tasks that must end before: those named, and those whose outputs are read.
+fn dependencies(task: &Value) -> Vec<&str> {
+    let named = task.get("dependentTasks").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let inputs = ["parameters", "artifacts"].into_iter().filter_map(|k| task.get("inputs")?.get(k)?.as_object());
+    let read = inputs.flat_map(|m| m.values()).filter_map(|input| {
+        ["taskOutputParameter", "taskOutputArtifact", "taskFinalStatus"]
+            .into_iter()
+            .find_map(|k| input.get(k)?.get("producerTask")?.as_str())
+    });
+    let mut all: Vec<&str> = named.chain(read).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The task's inputs that are known before the run.
+fn task_inputs(task: &Value, outer: &Map<String, Value>) -> Map<String, Value> {
+    let declared = task.pointer("/inputs/parameters").and_then(Value::as_object);
+    let known = declared.into_iter().flatten().filter_map(|(name, input)| {
+        let constant = input.pointer("/runtimeValue/constant");
+        let passed = || outer.get(input.get("componentInputParameter")?.as_str()?);
+        Some((name.clone(), constant.or_else(passed)?.clone()))
+    });
+    known.collect()
+}
+
+/// The inputs, completed by the defaults that the component declares.
+fn with_defaults(component: &Value, mut inputs: Map<String, Value>) -> Map<String, Value> {
+    let declared = component.pointer("/inputDefinitions/parameters").and_then(Value::as_object);
+    for (name, definition) in declared.into_iter().flatten() {
+        if let Some(default) = definition.get("defaultValue") {
+            inputs.entry(name.as_str()).or_insert_with(|| default.clone());
+        }
+    }
+    inputs
+}
+
+/// The items of a loop; a loop over something that only the run would know has three.
+fn loop_items(task: &Value, inputs: &Map<String, Value>) -> Option<Vec<Value>> {
+    if task.get("artifactIterator").is_some() {
+        return Some(vec![Value::Null; 3]);
+    }
+    let items = task.get("parameterIterator")?.get("items")?;
+    let raw = items.get("raw").and_then(Value::as_str).and_then(|text| serde_json::from_str(text).ok());
+    let value = raw.or_else(|| inputs.get(items.get("inputParameter")?.as_str()?).cloned());
+    Some(value.and_then(|v| v.as_array().cloned()).unwrap_or_else(|| vec![Value::Null; 3]))
+}
+
+/// Command and arguments with the known placeholders filled in.
+fn words(container: &Value, inputs: &Map<String, Value>) -> Vec<String> {
+    let lists = ["command", "args"].into_iter().filter_map(|k| container.get(k)?.as_array());
+    let texts = lists.flatten().filter_map(Value::as_str);
+    texts
+        .map(|text| {
+            let Some(start) = text.find("{{$.inputs.parameters['") else { return text.to_owned() };
+            let mut filled = text.get(..start).unwrap_or_default().to_owned();
+            for piece in text.get(start..).unwrap_or_default().split("{{$.inputs.parameters['") {
+                let Some((name, rest)) = piece.split_once("']}}") else {
+                    filled.push_str(piece);
+                    continue;
+                };
+                match inputs.get(name) {
+                    Some(Value::String(text)) => filled.push_str(text),
+                    Some(value) => filled.push_str(&value.to_string()),
+                    None => {}
+                }
+                filled.push_str(rest);
+            }
+            filled
+        })
+        .collect()
+}
+
+fn declared_seconds(container: &Value) -> Option<f64> {
+    let variables = container.get("env")?.as_array()?;
+    let found = variables.iter().find(|v| v.get("name").and_then(Value::as_str) == Some(SECONDS_VARIABLE))?;
+    let seconds: f64 = found.get("value")?.as_str()?.parse().ok()?;
+    sensible(seconds)
+}
+
+/// The sum of all sleeps in a command line or program text; `None` if there are none.
+fn slept_seconds(text: &str) -> Option<f64> {
+    let mut total = None;
+    let mut rest = text;
+    while let Some(at) = rest.find("sleep") {
+        rest = rest.get(at + "sleep".len()..).unwrap_or_default();
+        let argument = rest.strip_prefix('(').unwrap_or_else(|| rest.trim_start());
+        let end = argument.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(argument.len());
+        let (digits, unit) = argument.split_at(end);
+        let factor = match unit.chars().next() {
+            Some('m') => 60.0,
+            Some('h') => 3600.0,
+            _ => 1.0,
+        };
+        if let Some(seconds) = digits.parse::<f64>().ok().and_then(|s| sensible(s * factor)) {
+            total = Some(total.unwrap_or(0.0) + seconds);
+        }
+    }
+    total
+}
+
+/// Within a year; anything else is a typing error that would overflow the clock.
+fn sensible(seconds: f64) -> Option<f64> {
+    (0.0..=31_536_000.0).contains(&seconds).then_some(seconds)
+}
+
+fn fails(words: &[String]) -> bool {
+    let exits_badly = |text: &String| {
+        text.split("exit ").skip(1).any(|rest| rest.trim_start().starts_with(|c: char| ('1'..='9').contains(&c)))
+    };
+    words.first().is_some_and(|w| w == "false") || words.iter().any(exits_badly)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn container(command: &[&str], args: &[&str]) -> (f64, bool) {
+        let spec = json!({
+            "root": {"dag": {"tasks": {"work": {"componentRef": {"name": "c"}, "inputs": {"parameters": {
+                "seconds": {"runtimeValue": {"constant": 4}}}}}}}},
+            "components": {"c": {"executorLabel": "e"}},
+            "deploymentSpec": {"executors": {"e": {"container": {"image": "i", "command": command, "args": args}}}}});
+        let blueprint = Blueprint::new(&spec, &Map::new()).unwrap();
+        match &blueprint.nodes.last().unwrap().kind {
+            Kind::Executor { seconds, fails, .. } => (*seconds, *fails),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn run_time_comes_from_the_command() {
+        assert_eq!(container(&["sleep"], &["5"]), (5.0, false));
+        assert_eq!(container(&["sh", "-c"], &["sleep 3; echo done; sleep 0.5"]), (3.5, false));
+        assert_eq!(container(&["sh", "-c", "sleep 2m"], &[]), (120.0, false));
+        assert_eq!(container(&["python3", "-c", "import time; time.sleep(1.5)"], &[]), (1.5, false));
+        assert_eq!(container(&["sleep"], &["{{$.inputs.parameters['seconds']}}"]), (4.0, false));
+        let (default, _) = container(&["echo"], &["done"]);
+        assert!((0.5..2.0).contains(&default), "{default}");
+        assert_eq!(container(&["echo"], &["done"]).0, default);
+    }
+
+    #[test]
+    fn failing_commands_are_seen() {
+        assert!(container(&["false"], &[]).1);
+        assert!(container(&["sh", "-c"], &["sleep 1; exit 3"]).1);
+        assert!(!container(&["sh", "-c"], &["sleep 1; exit 0"]).1);
+    }
+
+    #[test]
+    fn a_loop_has_a_body_per_item() {
+        let spec = json!({
+            "root": {"dag": {"tasks": {"each": {"componentRef": {"name": "c"},
+                "parameterIterator": {"itemInput": "item", "items": {"raw": "[1, 2]"}}}}}},
+            "components": {"c": {"dag": {"tasks": {"inner": {"componentRef": {"name": "d"}}}}}, "d": {"executorLabel": "e"}},
+            "deploymentSpec": {"executors": {"e": {"container": {"image": "i"}}}}});
+        let blueprint = Blueprint::new(&spec, &Map::new()).unwrap();
+        let names: Vec<&str> = blueprint.nodes.iter().map(|n| &*n.name).collect();
+        let iteration = ["iteration-driver", "iteration(0:0)", "inner-driver", "inner", "executor"];
+        assert_eq!(names[..5], ["", "root-driver", "root", "each-driver", "each"]);
+        assert_eq!(names[5..10], iteration);
+        assert_eq!(names.len(), 15);
+    }
+
+    #[test]
+    fn what_points_nowhere_is_refused() {
+        let dangling = json!({"root": {"dag": {"tasks": {"a": {"componentRef": {"name": "gone"}}}}}});
+        assert!(Blueprint::new(&dangling, &Map::new()).unwrap_err().contains("component gone"));
+        let task = |after: &str| json!({"componentRef": {"name": "c"}, "dependentTasks": [after]});
+        let cycle = json!({"root": {"dag": {"tasks": {"a": task("b"), "b": task("a")}}}, "components": {"c": {}}});
+        assert!(Blueprint::new(&cycle, &Map::new()).unwrap_err().contains("cycle"));
+        let selfish = json!({"root": {"dag": {"tasks": {"a": {"componentRef": {"name": "c"}}}}},
+            "components": {"c": {"dag": {"tasks": {"a": {"componentRef": {"name": "c"}}}}}}});
+        assert!(Blueprint::new(&selfish, &Map::new()).is_err());
+    }
+}

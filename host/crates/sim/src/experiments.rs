@@ -1,0 +1,186 @@
+//! Experiments: folders for runs.
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::ApiError;
+use crate::list::{Field, Listing};
+use crate::query::Query;
+use crate::stamp::{Nanos, Stamp, seconds};
+use crate::store::{Answer, PageBody, Store, nothing, parse_id, read, write};
+use crate::table::Row;
+
+/// Whether something was put aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Storage {
+    Available,
+    Archived,
+}
+
+impl Storage {
+    /// The API's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Available => "AVAILABLE",
+            Self::Archived => "ARCHIVED",
+        }
+    }
+}
+
+/// An experiment as the API shows it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Experiment {
+    pub(crate) experiment_id: Uuid,
+    pub(crate) display_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    description: String,
+    created_at: Stamp,
+    pub(crate) storage_state: Storage,
+    pub(crate) last_run_created_at: Stamp,
+    #[serde(skip)]
+    created: u32,
+}
+
+impl Experiment {
+    /// An available experiment without runs.
+    pub(crate) fn new(experiment_id: Uuid, now: Nanos, display_name: String, description: String) -> Self {
+        Self {
+            experiment_id,
+            display_name,
+            description,
+            created_at: Stamp::of(now),
+            storage_state: Storage::Available,
+            last_run_created_at: Stamp::Epoch(0),
+            created: seconds(now),
+        }
+    }
+}
+
+impl Row for Experiment {
+    fn id(&self) -> Uuid {
+        self.experiment_id
+    }
+    fn created(&self) -> u32 {
+        self.created
+    }
+    fn parent(&self) -> Option<Uuid> {
+        None
+    }
+}
+
+const LISTING: Listing<Experiment> = Listing {
+    noun: "Experiment",
+    keys: &[
+        "experiment_id",
+        "id",
+        "name",
+        "display_name",
+        "created_at",
+        "last_run_created_at",
+        "description",
+        "namespace",
+        "storage_state",
+    ],
+    column: |row, key| {
+        Some(match key {
+            "experiment_id" | "id" => Field::id(row.experiment_id),
+            "name" | "display_name" => Field::Text(Cow::Owned(row.display_name.clone())),
+            "created_at" => Field::Number(row.created.into()),
+            "last_run_created_at" => match row.last_run_created_at {
+                Stamp::Epoch(at) => Field::Number(at.into()),
+                Stamp::Never => Field::Number(0),
+            },
+            "description" => Field::Text(Cow::Owned(row.description.clone())),
+            "namespace" => Field::text(""),
+            "storage_state" => Field::text(row.storage_state.name()),
+            _ => return None,
+        })
+    },
+};
+
+/// What a client may send; what only the server sets is read and ignored.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExperimentIn {
+    #[serde(alias = "displayName")]
+    display_name: Option<String>,
+    description: Option<String>,
+    #[serde(rename = "namespace")]
+    _namespace: Option<IgnoredAny>,
+    #[serde(rename = "experiment_id", alias = "experimentId")]
+    _experiment_id: Option<IgnoredAny>,
+    #[serde(rename = "created_at", alias = "createdAt")]
+    _created_at: Option<IgnoredAny>,
+    #[serde(rename = "storage_state", alias = "storageState")]
+    _storage_state: Option<IgnoredAny>,
+    #[serde(rename = "last_run_created_at", alias = "lastRunCreatedAt")]
+    _last_run_created_at: Option<IgnoredAny>,
+}
+
+impl Store {
+    /// POST /experiments
+    pub(crate) fn create_experiment(&mut self, body: &[u8]) -> Answer {
+        let input: ExperimentIn = read(body)?;
+        let context = "Failed to create an experiment";
+        let name = input.display_name.unwrap_or_default();
+        if name.is_empty() {
+            return Err(ApiError::internal(context, "Invalid input error: Experiment must have a non-empty name"));
+        }
+        if name.len() > 128 {
+            return Err(ApiError::invalid(context, "Experiment name is longer than 128 characters"));
+        }
+        if self.experiments.rows(None).any(|e| e.display_name.eq_ignore_ascii_case(&name)) {
+            let text =
+                format!("Failed to create a new experiment. The name {name} already exists. Please specify a new name");
+            return Err(ApiError::exists(context, text));
+        }
+        let experiment = Experiment::new(self.id(), self.now(), name, input.description.unwrap_or_default());
+        let answer = write(&experiment);
+        self.experiments.insert(experiment);
+        answer
+    }
+
+    /// GET /experiments
+    pub(crate) fn list_experiments(&self, query: &Query) -> Answer {
+        let page = LISTING.page(&self.experiments, None, query, |_, _| None)?;
+        write(&PageBody { name: "experiments", rows: page.rows, total: page.total, next: page.next })
+    }
+
+    /// GET /experiments/{id}
+    pub(crate) fn get_experiment(&self, id: &str) -> Answer {
+        let found = self.experiments.get(parse_id(id));
+        write(found.ok_or_else(|| ApiError::not_found("Failed to get an experiment", "Experiment", id))?)
+    }
+
+    /// DELETE /experiments/{id}: its runs stay.
+    pub(crate) fn delete_experiment(&mut self, id: &str) -> Answer {
+        let context = "Failed to delete an experiment";
+        let key = parse_id(id);
+        if key == self.default_experiment {
+            return Err(ApiError::aborted(context, "Cannot delete the default experiment"));
+        }
+        self.experiments.remove(key).ok_or_else(|| ApiError::not_found(context, "Experiment", id))?;
+        nothing()
+    }
+
+    /// POST /experiments/{id}:archive and :unarchive. Archiving takes the runs along; an unknown id is no error.
+    pub(crate) fn store_experiment(&mut self, id: &str, storage: Storage) -> Answer {
+        let key = parse_id(id);
+        if let Some(experiment) = self.experiments.get_mut(key) {
+            experiment.storage_state = storage;
+        }
+        if storage == Storage::Archived {
+            let ids: Vec<Uuid> = self.runs.places(Some(key)).iter().map(|(_, id)| *id).collect();
+            for id in ids {
+                if let Some(run) = self.runs.get_mut(id) {
+                    run.storage = Storage::Archived;
+                }
+            }
+        }
+        nothing()
+    }
+}

@@ -1,0 +1,457 @@
+//! Lists: paging with tokens, sorting and filters, as all list routes share them.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::error::{ApiError, Code};
+use crate::query::Query;
+use crate::stamp;
+use crate::table::{Row, Table};
+
+const DEFAULT_PAGE: usize = 20;
+const MAX_PAGE: usize = 200;
+
+/// A column of a row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Field<'a> {
+    /// Numbers, and instants as seconds since the epoch.
+    Number(i64),
+    /// Compared like the database does by default, without regard to case.
+    Text(Cow<'a, str>),
+}
+
+impl<'a> Field<'a> {
+    /// A column of text.
+    pub(crate) fn text(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+
+    /// A column holding an id.
+    pub(crate) fn id(id: Uuid) -> Self {
+        Self::Text(Cow::Owned(id.to_string()))
+    }
+
+    fn order(&self, other: &Field<'_>) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Number(a), Field::Number(b)) => Some(a.cmp(b)),
+            (Self::Text(a), Field::Text(b)) => Some(a.to_lowercase().cmp(&b.to_lowercase())),
+            _ => None,
+        }
+    }
+}
+
+/// What kind of rows a list holds.
+pub(crate) struct Listing<T> {
+    /// The server's name for the type of row.
+    pub(crate) noun: &'static str,
+    /// Columns to sort and to filter by.
+    pub(crate) keys: &'static [&'static str],
+    pub(crate) column: fn(&T, &str) -> Option<Field<'static>>,
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub(crate) struct Page<'a, T> {
+    pub(crate) rows: Vec<&'a T>,
+    /// Rows on all pages.
+    pub(crate) total: usize,
+    /// Absent on the last page.
+    pub(crate) next: Option<String>,
+}
+
+/// Where the next page begins. Its JSON in base64 is the page token.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Cursor {
+    sort_by_field_name: String,
+    sort_by_field_value: Field<'static>,
+    key_field_value: Uuid,
+    is_desc: bool,
+    filter: String,
+}
+
+/// What a list request asks for.
+struct Asked {
+    size: usize,
+    sort: String,
+    descending: bool,
+    filter: String,
+    cursor: Option<Cursor>,
+}
+
+impl Asked {
+    fn new(query: &Query, noun: &str, keys: &[&str]) -> Result<Self, ApiError> {
+        let context = "Failed to create list options";
+        let size = match query.number("page_size")?.unwrap_or(0) {
+            0 => DEFAULT_PAGE,
+            n if n < 0 => {
+                return Err(ApiError::invalid(context, format!("The page size should be greater than 0. Got {n}")));
+            }
+            n => usize::try_from(n).unwrap_or(MAX_PAGE).min(MAX_PAGE),
+        };
+        let sort_by = query.get("sort_by").unwrap_or_default().to_lowercase();
+        let filter = query.get("filter").unwrap_or_default().to_owned();
+        let (sort, descending) = match sort_by.split_whitespace().collect::<Vec<_>>().as_slice() {
+            [] => ("created_at".to_owned(), false),
+            [field] | [field, "asc"] => ((*field).to_owned(), false),
+            [field, "desc"] => ((*field).to_owned(), true),
+            _ => {
+                let text = format!(
+                    "Received invalid sort by format \"{sort_by}\". Supported format: \"field_name\", \"field_name desc\", or \"field_name asc\""
+                );
+                return Err(ApiError::invalid(context, text));
+            }
+        };
+        if !keys.contains(&sort.as_str()) {
+            return Err(ApiError::invalid(
+                context,
+                format!("Invalid sorting field: \"{sort}\" on listable type {noun}"),
+            ));
+        }
+        let mut asked = Self { size, sort, descending, filter, cursor: None };
+        if let Some(token) = query.get("page_token").filter(|token| !token.is_empty()) {
+            let bytes = STANDARD.decode(token).map_err(|_| ApiError::invalid(context, "Invalid page token"))?;
+            let cursor: Cursor =
+                serde_json::from_slice(&bytes).map_err(|_| ApiError::invalid(context, "Invalid page token"))?;
+            let other_sort =
+                !sort_by.is_empty() && (asked.sort != cursor.sort_by_field_name || asked.descending != cursor.is_desc);
+            if other_sort || (!asked.filter.is_empty() && asked.filter != cursor.filter) {
+                let text = "page token does not match the supplied sort by and/or filtering criteria. Either provide \
+                            the same criteria or leave the latter empty if page token is specified";
+                return Err(ApiError::invalid(context, text));
+            }
+            asked.sort.clone_from(&cursor.sort_by_field_name);
+            asked.descending = cursor.is_desc;
+            asked.filter.clone_from(&cursor.filter);
+            asked.cursor = Some(cursor);
+        }
+        Ok(asked)
+    }
+}
+
+impl<T: Row> Listing<T> {
+    /// The page that `query` asks for, of all rows or those that belong to `parent`. `column` looks up what the row
+    /// itself does not hold.
+    pub(crate) fn page<'a>(
+        &self,
+        table: &'a Table<T>,
+        parent: Option<Uuid>,
+        query: &Query,
+        column: impl Fn(&T, &str) -> Option<Field<'static>>,
+    ) -> Result<Page<'a, T>, ApiError> {
+        let asked = Asked::new(query, self.noun, self.keys)?;
+        let filter = Filter::parse(&asked.filter, self.keys)?;
+        let column = |row: &T, key: &str| column(row, key).or_else(|| (self.column)(row, key));
+        let matches = |row: &&T| filter.0.iter().all(|p| p.matches(column(row, &p.key).as_ref()));
+        if asked.sort != "created_at" {
+            return Ok(Self::sorted(table.rows(parent).filter(matches), &asked, column));
+        }
+        let places = table.places(parent);
+        let total = if filter.0.is_empty() { places.len() } else { table.rows(parent).filter(matches).count() };
+        let start = asked.cursor.as_ref().and_then(|c| match c.sort_by_field_value {
+            Field::Number(at) => Some((u32::try_from(at).ok()?, c.key_field_value)),
+            Field::Text(_) => None,
+        });
+        let get = |(_, id): &(u32, Uuid)| table.get(*id);
+        let rows: Vec<&T> = match (asked.descending, start) {
+            (false, None) => places.iter().filter_map(get).filter(matches).take(asked.size + 1).collect(),
+            (true, None) => places.iter().rev().filter_map(get).filter(matches).take(asked.size + 1).collect(),
+            (false, Some(at)) => places.range(at..).filter_map(get).filter(matches).take(asked.size + 1).collect(),
+            (true, Some(at)) => {
+                places.range(..=at).rev().filter_map(get).filter(matches).take(asked.size + 1).collect()
+            }
+        };
+        Ok(Self::cut(rows, total, &asked, |row| Field::Number(row.created().into())))
+    }
+
+    /// Sorting by anything but the creation looks at every row, like the database without an index does.
+    fn sorted<'a>(
+        rows: impl Iterator<Item = &'a T>,
+        asked: &Asked,
+        column: impl Fn(&T, &str) -> Option<Field<'static>>,
+    ) -> Page<'a, T> {
+        let value = |row: &T| column(row, &asked.sort).unwrap_or(Field::text(""));
+        let mut keyed: Vec<(Field<'static>, &T)> = rows.map(|row| (value(row), row)).collect();
+        let total = keyed.len();
+        let order = |a: (&Field<'_>, Uuid), b: (&Field<'_>, Uuid)| {
+            let ascending = a.0.order(b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1));
+            if asked.descending { ascending.reverse() } else { ascending }
+        };
+        keyed.sort_by(|a, b| order((&a.0, a.1.id()), (&b.0, b.1.id())));
+        let before = |(field, row): &(Field<'_>, &T)| {
+            let cursor = asked.cursor.as_ref().map(|c| (&c.sort_by_field_value, c.key_field_value));
+            cursor.is_some_and(|cursor| order((field, row.id()), cursor) == Ordering::Less)
+        };
+        let rows = keyed.iter().skip_while(|k| before(k)).take(asked.size + 1).map(|(_, row)| *row).collect();
+        Self::cut(rows, total, asked, value)
+    }
+
+    /// Makes a page of `rows`, which hold one more than fit if there is a next page.
+    fn cut<'a>(mut rows: Vec<&'a T>, total: usize, asked: &Asked, value: impl Fn(&T) -> Field<'static>) -> Page<'a, T> {
+        let beyond = if rows.len() > asked.size { rows.pop() } else { None };
+        let next = beyond.and_then(|row| {
+            let cursor = Cursor {
+                sort_by_field_name: asked.sort.clone(),
+                sort_by_field_value: value(row),
+                key_field_value: row.id(),
+                is_desc: asked.descending,
+                filter: asked.filter.clone(),
+            };
+            Some(STANDARD.encode(serde_json::to_vec(&cursor).ok()?))
+        });
+        Page { rows, total, next }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    Equals,
+    NotEquals,
+    GreaterThan,
+    GreaterThanEquals,
+    LessThan,
+    LessThanEquals,
+    In,
+    IsSubstring,
+}
+
+impl Operation {
+    fn parse(value: &Value) -> Option<Self> {
+        // The numbers are those of the protocol buffer; 4 was never used.
+        Some(match (value.as_str().unwrap_or_default(), value.as_u64().unwrap_or_default()) {
+            ("EQUALS", _) | (_, 1) => Self::Equals,
+            ("NOT_EQUALS", _) | (_, 2) => Self::NotEquals,
+            ("GREATER_THAN", _) | (_, 3) => Self::GreaterThan,
+            ("GREATER_THAN_EQUALS", _) | (_, 5) => Self::GreaterThanEquals,
+            ("LESS_THAN", _) | (_, 6) => Self::LessThan,
+            ("LESS_THAN_EQUALS", _) | (_, 7) => Self::LessThanEquals,
+            ("IN", _) | (_, 8) => Self::In,
+            ("IS_SUBSTRING", _) | (_, 9) => Self::IsSubstring,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Predicate {
+    operation: Operation,
+    key: String,
+    values: Vec<Field<'static>>,
+}
+
+impl Predicate {
+    fn matches(&self, field: Option<&Field<'_>>) -> bool {
+        let Some(field) = field else { return false };
+        let compare = |value: &Field<'_>| field.order(value);
+        let first = self.values.first().and_then(compare);
+        match self.operation {
+            Operation::Equals => first == Some(Ordering::Equal),
+            Operation::NotEquals => first != Some(Ordering::Equal),
+            Operation::GreaterThan => first == Some(Ordering::Greater),
+            Operation::GreaterThanEquals => first.is_some_and(Ordering::is_ge),
+            Operation::LessThan => first == Some(Ordering::Less),
+            Operation::LessThanEquals => first.is_some_and(Ordering::is_le),
+            Operation::In => self.values.iter().any(|v| compare(v) == Some(Ordering::Equal)),
+            Operation::IsSubstring => match (field, self.values.first()) {
+                (Field::Text(text), Some(Field::Text(part))) => text.to_lowercase().contains(&part.to_lowercase()),
+                _ => false,
+            },
+        }
+    }
+}
+
+/// Predicates that must all hold.
+#[derive(Debug)]
+struct Filter(Vec<Predicate>);
+
+impl Filter {
+    /// Reads a filter as the server does: URL-decoded once more, then JSON.
+    fn parse(text: &str, keys: &[&str]) -> Result<Self, ApiError> {
+        let bad = |text: String| ApiError::invalid("Failed to create list options", text);
+        if text.is_empty() {
+            return Ok(Self(Vec::new()));
+        }
+        let decoded = decode(text);
+        let json: Value = serde_json::from_str(&decoded)
+            .map_err(|e| bad(format!("failed to parse valid filter from \"{decoded}\": {e}")))?;
+        let predicates = json.get("predicates").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        predicates.iter().map(|p| predicate(p, keys).map_err(bad)).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn decode(text: &str) -> String {
+    // The parser below splits at `&`, which here is part of the value.
+    let guarded = format!("v={}", text.replace('&', "%26"));
+    url::form_urlencoded::parse(guarded.as_bytes()).next().map(|(_, v)| v.into_owned()).unwrap_or_default()
+}
+
+fn predicate(json: &Value, keys: &[&str]) -> Result<Predicate, String> {
+    let object = json.as_object().ok_or("a predicate must be an object")?;
+    let key = object.get("key").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    if !keys.contains(&key.as_str()) && !key.starts_with("tags.") {
+        return Err(format!("no support for filtering on unrecognized field \"{key}\""));
+    }
+    let operation = object.get("operation").and_then(Operation::parse).ok_or("invalid predicate operation")?;
+    let (kind, value) = object
+        .iter()
+        .find(|(name, _)| name.ends_with("alue") || name.ends_with("alues"))
+        .ok_or("a predicate must have a value")?;
+    let is_list = kind.ends_with('s');
+    if is_list != (operation == Operation::In) {
+        return Err(format!("cannot use {kind} with operation {operation:?}"));
+    }
+    let number = |v: &Value| v.as_i64().or_else(|| v.as_str()?.parse().ok()).map(Field::Number);
+    let text = |v: &Value| v.as_str().map(|s| Field::Text(Cow::Owned(s.to_owned())));
+    let instant = |v: &Value| v.as_str().and_then(stamp::parse).map(Field::Number);
+    let read: &dyn Fn(&Value) -> Option<Field<'static>> = match kind.get(..1) {
+        Some("i" | "l") => &number,
+        Some("t") => &instant,
+        _ => &text,
+    };
+    if operation == Operation::IsSubstring && !kind.starts_with("string") {
+        return Err("cannot use a non-string value with operation IS_SUBSTRING".to_owned());
+    }
+    let list = value.get("values").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let scalars = if is_list { list } else { std::slice::from_ref(value) };
+    let values = scalars.iter().map(read).collect::<Option<_>>().ok_or_else(|| format!("invalid {kind}"))?;
+    Ok(Predicate { operation, key, values })
+}
+
+/// Refuses a query parameter that is no number, in the gateway's words.
+pub(crate) fn not_a_number(name: &str, text: &str) -> ApiError {
+    let message =
+        format!("type mismatch, parameter: {name}, error: strconv.ParseInt: parsing {text:?}: invalid syntax");
+    ApiError::gateway(Code::InvalidArgument, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Item(u32, u128, String);
+
+    impl Row for Item {
+        fn id(&self) -> Uuid {
+            Uuid::from_u128(self.1)
+        }
+        fn created(&self) -> u32 {
+            self.0
+        }
+        fn parent(&self) -> Option<Uuid> {
+            Some(Uuid::from_u128(self.1 % 2))
+        }
+    }
+
+    const LISTING: Listing<Item> = Listing {
+        noun: "Item",
+        keys: &["created_at", "name"],
+        column: |row, key| match key {
+            "name" => Some(Field::Text(Cow::Owned(row.2.clone()))),
+            "created_at" => Some(Field::Number(row.0.into())),
+            _ => None,
+        },
+    };
+
+    fn table() -> Table<Item> {
+        let mut table = Table::default();
+        // Three rows share each second, and names run against the order of creation.
+        for i in 0..30_u32 {
+            table.insert(Item(i / 3, u128::from(i), format!("Name-{:02}", 29 - i)));
+        }
+        table
+    }
+
+    fn names(page: &Page<'_, Item>) -> Vec<u32> {
+        page.rows.iter().map(|r| r.2.trim_start_matches("Name-").parse().unwrap()).collect()
+    }
+
+    fn ask(query: &str) -> Result<(Vec<u32>, usize, Option<String>), ApiError> {
+        let table = table();
+        let page = LISTING.page(&table, None, &Query::parse(Some(query)), |_, _| None)?;
+        Ok((names(&page), page.total, page.next))
+    }
+
+    fn walk(query: &str) -> Vec<u32> {
+        let (mut all, mut token) = (Vec::new(), String::new());
+        loop {
+            let encoded: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
+            let (names, _, next) = ask(&format!("{query}&page_token={encoded}")).unwrap();
+            all.extend(names);
+            match next {
+                Some(next) => token = next,
+                None => return all,
+            }
+        }
+    }
+
+    #[test]
+    fn pages_join_to_the_whole_list_in_any_order() {
+        let down: Vec<u32> = (0..30).rev().collect();
+        let up: Vec<u32> = (0..30).collect();
+        assert_eq!(walk("page_size=7"), down);
+        assert_eq!(walk("page_size=7&sort_by=created_at+desc"), up);
+        assert_eq!(walk("page_size=4&sort_by=name"), up);
+        assert_eq!(walk("page_size=30&sort_by=name+DESC"), down);
+    }
+
+    #[test]
+    fn sizes_are_defaulted_clamped_and_refused() {
+        assert_eq!(ask("").unwrap().0.len(), 20);
+        assert_eq!(ask("page_size=1000").unwrap().0.len(), 30);
+        assert_eq!(ask("page_size=-1").unwrap_err().detail.unwrap(), "The page size should be greater than 0. Got -1");
+        assert_eq!(ask("page_size=x").unwrap_err().detail, None);
+    }
+
+    #[test]
+    fn a_token_must_fit_the_rest_of_the_request() {
+        let token = ask("page_size=2&sort_by=name").unwrap().2.unwrap();
+        let token: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
+        assert_eq!(ask(&format!("page_size=1&page_token={token}")).unwrap().0, [2]);
+        assert!(ask(&format!("page_token={token}&sort_by=name+desc")).unwrap_err().message.contains("does not match"));
+        assert_eq!(ask("page_token=nonsense").unwrap_err().detail.unwrap(), "Invalid page token");
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        assert!(
+            ask("sort_by=age").unwrap_err().message.contains("Invalid sorting field: \"age\" on listable type Item")
+        );
+        assert!(ask("sort_by=a+b+c").unwrap_err().message.contains("invalid sort by format"));
+    }
+
+    fn filtered(predicates: &str) -> Result<Vec<u32>, String> {
+        let json = format!("{{\"predicates\":[{predicates}]}}");
+        let encoded: String = url::form_urlencoded::byte_serialize(json.as_bytes()).collect();
+        let answer = ask(&format!("page_size=200&filter={encoded}")).map_err(|e| e.message)?;
+        assert_eq!(answer.0.len(), answer.1, "total_size counts what the filter lets through");
+        Ok(answer.0)
+    }
+
+    #[test]
+    fn filters_compare_as_the_server_does() {
+        assert_eq!(filtered(r#"{"operation":1,"key":"name","stringValue":"name-03"}"#).unwrap(), [3]);
+        assert_eq!(filtered(r#"{"operation":"IS_SUBSTRING","key":"name","string_value":"-2"}"#).unwrap().len(), 10);
+        let both = r#"{"operation":"IN","key":"name","string_values":{"values":["Name-01","Name-02"]}},
+                      {"operation":"NOT_EQUALS","key":"name","string_value":"Name-02"}"#;
+        assert_eq!(filtered(both).unwrap(), [1]);
+        let early = r#"{"operation":"LESS_THAN","key":"created_at","timestamp_value":"1970-01-01T00:00:01Z"}"#;
+        assert_eq!(filtered(early).unwrap(), [29, 28, 27]);
+    }
+
+    #[test]
+    fn wrong_filters_are_refused() {
+        let unknown = filtered(r#"{"operation":1,"key":"age","int_value":3}"#).unwrap_err();
+        assert!(unknown.ends_with("no support for filtering on unrecognized field \"age\""), "{unknown}");
+        assert!(filtered(r#"{"operation":"IN","key":"name","string_value":"a"}"#).is_err());
+        assert!(filtered(r#"{"operation":"IS_SUBSTRING","key":"created_at","int_value":3}"#).is_err());
+        assert!(filtered(r#"{"operation":"LIKE","key":"name","string_value":"a"}"#).is_err());
+    }
+}

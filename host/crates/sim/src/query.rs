@@ -1,0 +1,29 @@
+//! The query string of a request.
+
+use crate::error::ApiError;
+use crate::list::not_a_number;
+
+/// Decoded parameters; unknown ones do no harm.
+#[derive(Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Decodes what follows the question mark.
+    pub(crate) fn parse(text: Option<&str>) -> Self {
+        let text = text.unwrap_or_default();
+        Self(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+    }
+
+    /// The first value of a parameter.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// A parameter that must be a whole number if it is there.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        match self.get(name).filter(|text| !text.is_empty()) {
+            None => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|_| not_a_number(name, text)),
+        }
+    }
+}
