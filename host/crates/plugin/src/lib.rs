@@ -1,1 +1,48 @@
-//! kperf-plugin
+//! Plugins: everything that knows wasmtime.
+//!
+//! In come a component's bytes and, per worker thread and scenario, what the host lends to it: grants, limits, the
+//! thread's HTTP client and metric shard. Out come a [`Plugin`] with its [`Description`], the calls of the three worlds
+//! ([`Runner`], [`Collector`], [`Reporter`]), samples in the shard, and [`Incident`]s.
+//!
+//! Guests are hostile until proven otherwise: whatever one does ends as an outcome with a name ([`Fault`]), never as a
+//! panic, and never reaches another plugin.
+//!
+//! This crate must not know suites, when an iteration starts, or what a verdict is.
+
+mod anatomy;
+mod bindings;
+mod cache;
+mod call;
+mod capability;
+mod collector;
+mod context;
+mod description;
+mod engine;
+mod fault;
+mod grants;
+mod group;
+mod guest;
+mod limits;
+mod load;
+mod random;
+mod reporter;
+mod runner;
+mod secret;
+mod series;
+mod services;
+mod wasi;
+
+pub use anatomy::{AnatomyError, CONTRACT_VERSION, World};
+pub use cache::CacheError;
+pub use call::CallError;
+pub use collector::Collector;
+pub use context::{DEFAULT_GROUP, Isolation, PluginContext, RequestDefaults, WorkerContext};
+pub use description::{Description, DescriptionError, Mode};
+pub use engine::{Engine, EngineConfig, EngineError, TICK};
+pub use fault::{Fault, Incident, Incidents};
+pub use grants::{Grants, HostGrant, HostGrantError};
+pub use limits::Limits;
+pub use load::{LoadError, Plugin};
+pub use reporter::{Event, Reporter, ThresholdChange};
+pub use runner::{Finding, IsolationError, IterationOutcome, Outcome, Runner, RunnerPool, WrongWorld};
+pub use secret::{Credential, CredentialError, Redactor, Secret};

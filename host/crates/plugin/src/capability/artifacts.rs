@@ -1,0 +1,81 @@
+//! Granted files, and files that the plugin leaves in the run's folder.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use wasmtime::component::Accessor;
+
+use super::GuestData;
+use crate::bindings::artifacts::{Host, HostWithStore};
+use crate::fault::Fault;
+use crate::guest::Guest;
+use crate::services::Services;
+
+/// The largest file that a plugin can write or read as a whole, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+impl Host for Guest {}
+
+impl<T> HostWithStore<T> for GuestData {
+    async fn read(accessor: &Accessor<T, Self>, path: String) -> Result<Vec<u8>, String> {
+        let services = accessor.with(|mut access| Arc::clone(&access.get().services));
+        let file = granted(&services, &path)?;
+        let metadata = tokio::fs::metadata(&file).await.map_err(|error| format!("can't read `{path}`: {error}"))?;
+        if metadata.len() > LARGEST {
+            return Err(format!("`{path}` is larger than {LARGEST} bytes; send it as a `file` chunk of a request"));
+        }
+        tokio::fs::read(&file).await.map_err(|error| format!("can't read `{path}`: {error}"))
+    }
+
+    async fn write(accessor: &Accessor<T, Self>, name: String, content: Vec<u8>) -> Result<(), String> {
+        let services = accessor.with(|mut access| Arc::clone(&access.get().services));
+        let folder = services.plugin.artifacts.as_ref().filter(|_| services.capable);
+        let folder = folder.ok_or("there is no run's folder to write to")?;
+        if content.len() as u64 > LARGEST {
+            return Err(format!("`{name}` is larger than {LARGEST} bytes; write less"));
+        }
+        let path = inside(folder, &name)?;
+        let content = services.worker.redactor.redact_bytes(content);
+        let written = async {
+            if let Some(parent) = path.parent() {
+                tokio::fs::create_dir_all(parent).await?;
+            }
+            tokio::fs::write(&path, content).await
+        };
+        written.await.map_err(|error| format!("can't write `{name}`: {error}"))
+    }
+}
+
+/// The file that a path of the plugin's parameters stands for.
+pub(crate) fn granted(services: &Services, path: &str) -> Result<PathBuf, String> {
+    let denied = match services.plugin.grants.file(path) {
+        Ok(file) if services.capable => return Ok(file.into()),
+        Ok(_) => "no file can be read while the plugin describes itself".into(),
+        Err(denied) => denied.to_string(),
+    };
+    services.fault(Fault::HostDenied, 1, &denied);
+    Err(denied)
+}
+
+/// The path of a name below a folder; a name that could lead out of it is refused.
+fn inside(folder: &Path, name: &str) -> Result<PathBuf, String> {
+    let relative = Path::new(name);
+    let plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+    if !plain || name.is_empty() || name.contains(['\0', '\\']) {
+        return Err(format!("`{name}` is no name for an artifact: give a relative path without `..`"));
+    }
+    Ok(folder.join(relative))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_can_not_lead_out_of_the_folder() {
+        assert_eq!(inside(Path::new("/run"), "a/b.txt").unwrap(), Path::new("/run/a/b.txt"));
+        for wrong in ["", "..", "../x", "a/../../x", "/etc/x", "a\\..\\x"] {
+            assert!(inside(Path::new("/run"), wrong).is_err(), "{wrong}");
+        }
+    }
+}

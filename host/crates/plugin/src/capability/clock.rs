@@ -1,0 +1,40 @@
+//! Time.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use wasmtime::component::Accessor;
+
+use super::GuestData;
+use crate::bindings::clock::{Host, HostWithStore};
+use crate::guest::Guest;
+
+/// Nanoseconds of a duration, for guests.
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Host for Guest {
+    fn now(&mut self) -> u64 {
+        nanoseconds(self.services.worker.epoch.elapsed())
+    }
+
+    fn wall(&mut self) -> u64 {
+        nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+    }
+}
+
+impl<T> HostWithStore<T> for GuestData {
+    async fn sleep(accessor: &Accessor<T, Self>, duration: u64) {
+        let mut stop = accessor.with(|mut access| access.get().services.worker.stop.clone());
+        // An error means that nobody can stop the run any more.
+        let stopped = async {
+            if stop.wait_for(|stopped| *stopped).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_nanos(duration)) => {}
+            () = stopped => {}
+        }
+    }
+}

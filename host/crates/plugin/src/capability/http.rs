@@ -1,0 +1,405 @@
+//! HTTP requests: checked against the grants, completed with headers and credential, sent, measured, recorded.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use kperf_http::{Body, Origin, Redirects, Timing};
+use wasmtime::AsContextMut as _;
+use wasmtime::component::Accessor;
+
+use super::GuestData;
+use super::clock::nanoseconds;
+use crate::bindings::http::{self as wit, BodyMode, Error, Host, HostWithStore, StatusRange};
+use crate::fault::Fault;
+use crate::guest::{self, Guest};
+use crate::secret::Credential;
+use crate::series::Sent;
+use crate::services::Services;
+
+/// The longest name of an operation in bytes: it is a tag's value.
+const LONGEST_OPERATION: usize = 128;
+
+/// Headers that only the host may set.
+const HOSTS: [&str; 8] =
+    ["host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "traceparent", "x-request-id"];
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+impl Host for Guest {}
+
+impl<T: 'static> HostWithStore<T> for GuestData {
+    async fn send(accessor: &Accessor<T, Self>, request: wit::Request) -> Result<wit::Response, Error> {
+        // Only now is the guest on the stack, so that the iteration can be found for which this is.
+        let sender = accessor.with(|mut access| {
+            let task = guest::caller(access.as_context_mut());
+            let seed = generates(&request).then(|| access.get().calls.stream(task).next());
+            let guest = access.get();
+            Sender::new(&guest.services, guest.calls.late(task), seed.unwrap_or_default())
+        });
+        let wanted = Wanted::of(&request);
+        let (response, timing) = sender.exchange(request).await?;
+        Ok(wit::Response {
+            status: response.status.as_u16(),
+            headers: wanted.pick(&response.headers),
+            body: response.body.into(),
+            timing: timing_of(&timing),
+        })
+    }
+}
+
+/// Everything about requests that does not change from one to the next; made with the first one.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared(OnceLock<Result<Target, kperf_http::Error>>);
+
+#[derive(Debug)]
+struct Target {
+    /// None without a target.
+    origin: Option<Origin>,
+    /// What a base URL has beyond its origin.
+    prefix: String,
+    /// For requests to the target, its credential included.
+    headers: HeaderMap,
+    /// For requests elsewhere.
+    plain: HeaderMap,
+}
+
+impl Prepared {
+    fn get(&self, services: &Services) -> Result<&Target, Error> {
+        self.0.get_or_init(|| Target::new(services)).as_ref().map_err(|error| refusal(error.clone()))
+    }
+}
+
+impl Target {
+    fn new(services: &Services) -> Result<Self, kperf_http::Error> {
+        let plugin = &services.plugin;
+        let mut plain = HeaderMap::new();
+        plain.insert(header::USER_AGENT, HeaderValue::from_static(concat!("kperf/", env!("CARGO_PKG_VERSION"))));
+        plain.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        if plugin.requests.compression {
+            plain.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, deflate"));
+        }
+        let mut headers = plain.clone();
+        headers.extend(plugin.requests.headers.clone());
+        if let Some(credential) = &plugin.grants.target_credential {
+            headers.insert(credential.header.clone(), credential.value.clone());
+        }
+        let target = plugin.grants.target.as_ref();
+        let origin = target.map(|target| services.worker.http.origin(target)).transpose()?;
+        let prefix = target.map_or("", |target| target.path().trim_end_matches('/')).to_owned();
+        Ok(Self { origin, prefix, headers, plain })
+    }
+}
+
+/// Sends requests for one plugin, on behalf of one iteration.
+pub(crate) struct Sender {
+    services: Arc<Services>,
+    late: Option<Duration>,
+    /// For generated bodies.
+    seed: u64,
+}
+
+/// A request that may be sent.
+struct Outgoing {
+    origin: Origin,
+    request: kperf_http::Request,
+}
+
+impl Sender {
+    pub(crate) fn new(services: &Arc<Services>, late: Option<Duration>, seed: u64) -> Self {
+        Self { services: Arc::clone(services), late, seed }
+    }
+
+    /// Sends a request and records it. What is refused before it is sent is not recorded as a request.
+    pub(crate) async fn exchange(self, mut request: wit::Request) -> Result<(kperf_http::Response, Timing), Error> {
+        let Outgoing { origin, request: outgoing } = self.prepare(&mut request).inspect_err(|error| {
+            if let Error::Denied(message) = error {
+                self.services.fault(Fault::HostDenied, 1, message);
+            }
+        })?;
+        let method = outgoing.method.clone();
+        let exchange = self.services.worker.http.send(&origin, outgoing).await;
+        let status = exchange.result.as_ref().map_or(0, |response| response.status.as_u16());
+        if !matches!(exchange.result, Err(kperf_http::Error::Interrupted)) {
+            let sent = Sent {
+                operation: &request.operation,
+                tags: &request.tags,
+                method: &method,
+                status,
+                expected: exchange.result.is_ok() && is_expected(&request.expected, status),
+                exchange: &exchange,
+                late: self.late,
+            };
+            self.services.record(|series, shard| series.request(shard, &sent));
+        }
+        match exchange.result {
+            Ok(response) => Ok((response, exchange.timing)),
+            Err(error) => Err(refusal(error)),
+        }
+    }
+
+    fn prepare(&self, request: &mut wit::Request) -> Result<Outgoing, Error> {
+        let services = &*self.services;
+        if !services.capable {
+            return Err(Error::Denied("nothing can be sent while the plugin describes itself".into()));
+        }
+        if services.stopped() {
+            return Err(Error::Interrupted("the run is being stopped".into()));
+        }
+        if request.operation.is_empty() || request.operation.len() > LONGEST_OPERATION {
+            return Err(Error::Invalid(format!("an operation's name has 1 to {LONGEST_OPERATION} bytes")));
+        }
+        let target = services.http.get(services)?;
+        let (origin, path, to_target) = self.locate(target, std::mem::take(&mut request.url))?;
+        let credential = match &request.credential {
+            Some(name) => {
+                Some(services.plugin.grants.credential(name).map_err(|denied| Error::Denied(denied.to_string()))?)
+            }
+            None => None,
+        };
+        let method = Method::from_bytes(request.method.as_bytes());
+        let method = method.map_err(|_| Error::Invalid("the method is none; use one like `GET`".into()))?;
+        let base = if to_target { &target.headers } else { &target.plain };
+        let headers =
+            headers(services, base, std::mem::take(&mut request.headers), to_target, credential.map(|c| &**c))?;
+        let defaults = &services.plugin.requests;
+        let outgoing = kperf_http::Request {
+            method,
+            path,
+            headers,
+            body: self.body(std::mem::take(&mut request.body))?,
+            timeout: request.timeout.map(Duration::from_nanos).or(defaults.timeout),
+            body_limit: defaults.body_limit,
+            keep_body: request.response_body == BodyMode::Keep,
+            decompress: defaults.compression,
+            redirects: (request.redirects > 0).then(|| self.redirects(request.redirects, credential.map(|c| &**c))),
+        };
+        Ok(Outgoing { origin, request: outgoing })
+    }
+
+    /// Where a URL leads to, if the plugin may go there, and whether that is the target.
+    fn locate(&self, target: &Target, url: String) -> Result<(Origin, PathAndQuery, bool), Error> {
+        let invalid = |error: &dyn std::fmt::Display| Error::Invalid(format!("the url can't be sent to: {error}"));
+        if url.starts_with('/') && !url.starts_with("//") {
+            let Some(origin) = &target.origin else {
+                return Err(Error::Denied(crate::grants::Denied::NoTarget.to_string()));
+            };
+            let path = if target.prefix.is_empty() { url } else { format!("{}{url}", target.prefix) };
+            let path = PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|error| invalid(&error))?;
+            return Ok((origin.clone(), path, true));
+        }
+        let uri = Uri::from_maybe_shared(Bytes::from(url)).map_err(|error| invalid(&error))?;
+        let grants = &self.services.plugin.grants;
+        if uri.authority().is_none() {
+            return Err(invalid(&"give an absolute http or https URL, or a path that starts with `/`"));
+        }
+        if !grants.permits(&uri) {
+            let place = uri.authority().map_or("", |authority| authority.as_str());
+            let place = place.rsplit_once('@').map_or(place, |(_, host)| host);
+            return Err(Error::Denied(crate::grants::Denied::Host(place.to_owned()).to_string()));
+        }
+        let origin = self.services.worker.http.origin(&uri).map_err(refusal)?;
+        let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        Ok((origin, path, grants.is_target(&uri)))
+    }
+
+    fn body(&self, mut chunks: Vec<wit::Chunk>) -> Result<Body, Error> {
+        if let [wit::Chunk::Bytes(bytes)] = chunks.as_mut_slice() {
+            return Ok(Body::Bytes(std::mem::take(bytes).into()));
+        }
+        if chunks.is_empty() {
+            return Ok(Body::Empty);
+        }
+        let chunk = |(at, chunk): (usize, wit::Chunk)| match chunk {
+            wit::Chunk::Bytes(bytes) => Ok(kperf_http::Chunk::Bytes(bytes.into())),
+            wit::Chunk::File(path) => {
+                let file = super::artifacts::granted(&self.services, &path).map_err(Error::Denied)?;
+                let metadata = std::fs::metadata(&file);
+                let length = metadata.map_err(|error| Error::Invalid(format!("can't read `{path}`: {error}")))?.len();
+                Ok(kperf_http::Chunk::File { path: file, length })
+            }
+            wit::Chunk::Generated(length) => {
+                Ok(kperf_http::Chunk::Generated { length, seed: self.seed.wrapping_add(at as u64) })
+            }
+        };
+        let chunks = chunks.into_iter().enumerate().map(chunk).collect::<Result<Arc<[_]>, Error>>()?;
+        Ok(Body::Chunks(chunks))
+    }
+
+    fn redirects(&self, limit: u32, credential: Option<&Credential>) -> Arc<Redirects> {
+        let services = Arc::clone(&self.services);
+        let target = self.services.plugin.grants.target_credential.as_deref();
+        Arc::new(Redirects {
+            limit,
+            permit: Box::new(move |uri| services.plugin.grants.permits(uri)),
+            sensitive: credential.into_iter().chain(target).map(|credential| credential.header.clone()).collect(),
+        })
+    }
+}
+
+/// The host's headers, the guest's, and the credential's; the later ones win.
+fn headers(
+    services: &Services,
+    base: &HeaderMap,
+    own: Vec<(String, String)>,
+    to_target: bool,
+    credential: Option<&Credential>,
+) -> Result<HeaderMap, Error> {
+    let mut headers = base.clone();
+    let attached = credential.or(services.plugin.grants.target_credential.as_deref().filter(|_| to_target));
+    let mut earlier: smallvec::SmallVec<[HeaderName; 8]> = smallvec::SmallVec::new();
+    for (name, value) in own {
+        if HOSTS.iter().any(|set| name.eq_ignore_ascii_case(set)) {
+            return Err(Error::Invalid(format!("the header `{name}` is set by the host; leave it out")));
+        }
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let name = name.map_err(|_| Error::Invalid("a header's name has characters that can't be sent".into()))?;
+        let value = HeaderValue::from_maybe_shared(Bytes::from(value));
+        let value =
+            value.map_err(|_| Error::Invalid(format!("the value of `{name}` has characters that can't be sent")))?;
+        if attached.is_some_and(|credential| credential.header == name) {
+            continue;
+        }
+        if earlier.contains(&name) {
+            headers.append(name, value);
+        } else {
+            earlier.push(name.clone());
+            headers.insert(name, value);
+        }
+    }
+    if let Some(credential) = credential {
+        headers.insert(credential.header.clone(), credential.value.clone());
+    }
+    let (parent, id) = trace(services);
+    headers.insert(TRACEPARENT, parent);
+    headers.insert(X_REQUEST_ID, id);
+    Ok(headers)
+}
+
+/// The values of `traceparent` (W3C Trace Context, version 00, sampled) and `x-request-id`, which is the trace's id: both
+/// lead to the same request in a server's log.
+fn trace(services: &Services) -> (HeaderValue, HeaderValue) {
+    let (high, low, span) = services.trace_ids();
+    let mut text = BytesMut::with_capacity(55);
+    text.extend_from_slice(b"00-");
+    for (at, number) in [high, low, span | 1].into_iter().enumerate() {
+        let hex = hex(number);
+        text.extend_from_slice(&hex);
+        if at > 0 {
+            text.extend_from_slice(b"-");
+        }
+    }
+    text.extend_from_slice(b"01");
+    let text = text.freeze();
+    let id = text.slice(3..35);
+    let value = |bytes| HeaderValue::from_maybe_shared(bytes).unwrap_or_else(|_| HeaderValue::from_static("0"));
+    (value(text), value(id))
+}
+
+/// A number as 16 hexadecimal digits.
+fn hex(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    for (at, digit) in digits.iter_mut().enumerate() {
+        let nibble = (number >> (60 - 4 * at)) & 15;
+        #[expect(clippy::cast_possible_truncation, reason = "below 16")]
+        let nibble = nibble as u8;
+        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    }
+    digits
+}
+
+/// What the guest wants to have of a response.
+enum Wanted {
+    Nothing,
+    All,
+    These(Vec<String>),
+}
+
+impl Wanted {
+    fn of(request: &wit::Request) -> Self {
+        match request.response_headers.as_slice() {
+            [] => Self::Nothing,
+            names if names.iter().any(|name| name == "*") => Self::All,
+            names => Self::These(names.to_vec()),
+        }
+    }
+
+    fn pick(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::All => headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+            Self::These(names) => names
+                .iter()
+                .flat_map(|name| {
+                    headers.get_all(name.as_str()).iter().map(|value| (name.to_ascii_lowercase(), text(value)))
+                })
+                .collect(),
+        }
+    }
+}
+
+fn generates(request: &wit::Request) -> bool {
+    request.body.iter().any(|chunk| matches!(chunk, wit::Chunk::Generated(_)))
+}
+
+fn is_expected(ranges: &[StatusRange], status: u16) -> bool {
+    match ranges {
+        [] => (200..400).contains(&status),
+        ranges => ranges.iter().any(|range| (range.first..=range.last).contains(&status)),
+    }
+}
+
+fn timing_of(timing: &Timing) -> wit::Timing {
+    wit::Timing {
+        blocked: nanoseconds(timing.blocked),
+        connecting: nanoseconds(timing.connecting),
+        tls: nanoseconds(timing.tls),
+        sending: nanoseconds(timing.sending),
+        waiting: nanoseconds(timing.waiting),
+        receiving: nanoseconds(timing.receiving),
+        duration: nanoseconds(timing.duration()),
+    }
+}
+
+fn refusal(error: kperf_http::Error) -> Error {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write!(text, "{error}");
+    match error {
+        kperf_http::Error::Invalid(_) => Error::Invalid(text),
+        kperf_http::Error::Denied(place) => Error::Denied(crate::grants::Denied::Host(place).to_string()),
+        kperf_http::Error::Connect(_) => Error::Connect(text),
+        kperf_http::Error::Tls(_) => Error::Tls(text),
+        kperf_http::Error::Timeout { .. } => Error::Timeout(text),
+        kperf_http::Error::TooLarge { .. } => Error::TooLarge(text),
+        kperf_http::Error::Protocol(_) => Error::Protocol(text),
+        kperf_http::Error::Interrupted => Error::Interrupted(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_written_with_all_its_digits() {
+        assert_eq!(&hex(0x0123_4567_89ab_cdef), b"0123456789abcdef");
+        assert_eq!(&hex(1), b"0000000000000001");
+    }
+
+    #[test]
+    fn without_ranges_the_statuses_from_200_to_399_are_expected() {
+        let ranges = [StatusRange { first: 404, last: 404 }, StatusRange { first: 200, last: 204 }];
+        for (status, by_default, by_ranges) in
+            [(0, false, false), (200, true, true), (302, true, false), (404, false, true)]
+        {
+            assert_eq!(is_expected(&[], status), by_default, "{status}");
+            assert_eq!(is_expected(&ranges, status), by_ranges, "{status}");
+        }
+    }
+}

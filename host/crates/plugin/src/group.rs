@@ -1,0 +1,321 @@
+//! A group: one instance, and the virtual users whose iterations run in it, concurrently.
+//!
+//! Each group has one task, its driver, which owns the store. Users leave their jobs in the group's queue and wake the
+//! driver; the driver starts each job as a concurrent call, runs the store's event loop, and leaves the outcome where
+//! the user waits for it. Nothing is sent and nothing is locked: everything happens on one thread.
+//!
+//! | what happens                     | outcome of its call     | of the others in flight | the group              |
+//! |----------------------------------|-------------------------|-------------------------|------------------------|
+//! | the call returns                 | ok or failed            | -                       | goes on                |
+//! | the guest traps                  | the fault               | `lost-with-group`       | is over                |
+//! | the user does not wait any more  | -                       | go on, 5 s at most      | takes no new jobs      |
+//! | the pool is interrupted          | interrupted             | interrupted             | is over                |
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use rustc_hash::FxHashMap;
+use tokio::task::AbortHandle;
+use wasmtime::component::{Accessor, GuestTaskId, TypedFunc};
+use wasmtime::{AsContextMut as _, Store};
+
+use crate::bindings::runner::RunnerPre;
+use crate::bindings::runner::exports::kperf::plugin::runner_api::{Iteration, Scenario};
+use crate::bindings::types::Failure;
+use crate::call::{self, CallError};
+use crate::engine::Engine;
+use crate::fault::Fault;
+use crate::guest::{Call, Guest};
+use crate::random::Stream;
+use crate::runner::IterationOutcome;
+use crate::services::Services;
+
+/// How long the other iterations of a group that takes no new jobs may go on.
+const GRACE: Duration = Duration::from_secs(5);
+
+type Iterate = TypedFunc<(Iteration,), (Result<(), Failure>,)>;
+
+/// What every group of a pool is made from.
+pub(crate) struct Blueprint {
+    pub(crate) engine: Engine,
+    pub(crate) pre: RunnerPre<Guest>,
+    pub(crate) services: Arc<Services>,
+    pub(crate) scenario: Scenario,
+    pub(crate) state: Arc<[u8]>,
+    /// Instances that failed since the last iteration that worked.
+    pub(crate) failures: Cell<u32>,
+}
+
+/// One iteration to be run.
+struct Job {
+    user: u32,
+    number: u64,
+    due: Option<Instant>,
+    answer: Rc<Answer>,
+}
+
+/// Where an iteration's outcome is left and waited for.
+#[derive(Default)]
+pub(crate) struct Answer {
+    outcome: Cell<Option<IterationOutcome>>,
+    waiting: RefCell<Option<Waker>>,
+}
+
+impl Answer {
+    fn give(&self, outcome: IterationOutcome) {
+        self.outcome.set(Some(outcome));
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<IterationOutcome> {
+        if let Some(outcome) = self.outcome.take() {
+            return Poll::Ready(outcome);
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        match &mut *waiting {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Group {
+    queue: RefCell<VecDeque<Job>>,
+    running: RefCell<FxHashMap<GuestTaskId, Rc<Answer>>>,
+    /// The driver, while it waits for jobs.
+    driver: RefCell<Option<Waker>>,
+    abort: RefCell<Option<AbortHandle>>,
+    /// Takes no new jobs.
+    closing: Cell<bool>,
+    over: Cell<bool>,
+}
+
+impl Group {
+    /// Starts the group's driver; the instance is made there.
+    pub(crate) fn start(blueprint: &Rc<Blueprint>) -> Rc<Self> {
+        let group = Rc::new(Self::default());
+        // A driver stands for up to a group's number of tasks, so tokio's budget for one would make it spin.
+        let driver = tokio::task::unconstrained(drive(Rc::clone(blueprint), Ending(Rc::clone(&group))));
+        group.abort.replace(Some(tokio::task::spawn_local(driver).abort_handle()));
+        group
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closing.get() && !self.over.get()
+    }
+
+    /// Whether the instance is gone and everybody has an answer.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.get()
+    }
+
+    pub(crate) fn submit(&self, user: u32, number: u64, due: Option<Instant>) -> Rc<Answer> {
+        let answer = Rc::new(Answer::default());
+        self.queue.borrow_mut().push_back(Job { user, number, due, answer: Rc::clone(&answer) });
+        self.wake();
+        answer
+    }
+
+    /// Takes no new jobs, and ends when those in flight have ended or the grace period is over.
+    pub(crate) fn retire(self: &Rc<Self>) {
+        if !self.closing.replace(true) && !self.over.get() {
+            self.wake();
+            let group = Rc::clone(self);
+            tokio::task::spawn_local(async move {
+                tokio::time::sleep(GRACE).await;
+                group.end(Fault::LostWithGroup.into());
+            });
+        }
+    }
+
+    /// Takes no new jobs, and ends when those in flight have ended.
+    pub(crate) fn close(&self) {
+        self.closing.set(true);
+        self.wake();
+    }
+
+    /// Ends at once; whoever waits gets this outcome.
+    pub(crate) fn end(&self, outcome: IterationOutcome) {
+        self.answer_all(&outcome);
+        if let Some(abort) = self.abort.take() {
+            abort.abort();
+        }
+    }
+
+    fn answer_all(&self, outcome: &IterationOutcome) {
+        self.over.set(true);
+        let queued = self.queue.take().into_iter().map(|job| job.answer);
+        let running = self.running.take().into_values();
+        for answer in queued.chain(running) {
+            answer.give(outcome.clone());
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(driver) = self.driver.borrow().as_ref() {
+            driver.wake_by_ref();
+        }
+    }
+}
+
+/// Answers whoever still waits when the driver ends, however it ends.
+struct Ending(Rc<Group>);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.answer_all(&IterationOutcome::Interrupted);
+    }
+}
+
+async fn drive(blueprint: Rc<Blueprint>, ending: Ending) {
+    let group = &*ending.0;
+    let services = &blueprint.services;
+    let mut store = call::store(&blueprint.engine, services);
+    let iterate = match open(&blueprint, &mut store).await {
+        Ok(iterate) => iterate,
+        Err(error) => {
+            let fault = match &error {
+                CallError::Fault { fault, .. } => *fault,
+                CallError::Failed { .. } => Fault::OpenFailed,
+            };
+            services.fault(fault, 1, &format!("the instance could not be opened: {error}"));
+            blueprint.failures.set(blueprint.failures.get() + 1);
+            group.answer_all(&fault.into());
+            return;
+        }
+    };
+    let served = store.run_concurrent(async |accessor| serve(&blueprint, group, accessor, iterate).await).await;
+    call::settle(&mut store);
+    if let Err(error) = served.and_then(|served| served) {
+        blame(&blueprint, group, &mut store, &error);
+    }
+}
+
+/// Makes the instance and tells it what it works on.
+async fn open(blueprint: &Blueprint, store: &mut Store<Guest>) -> Result<Iterate, CallError> {
+    let services = &blueprint.services;
+    let limit = services.plugin.limits.call;
+    let plugin = call::limited(store, limit, async |store| blueprint.pre.instantiate_async(store).await).await?;
+    let exports = plugin.kperf_plugin_runner_api();
+    let (scenario, state) = (blueprint.scenario.clone(), blueprint.state.to_vec());
+    let opened = call::limited(store, limit, async |store| {
+        store
+            .run_concurrent(async |accessor| {
+                call::attended(accessor, exports.call_open(accessor, scenario, state)).await
+            })
+            .await?
+    })
+    .await?;
+    opened.map_err(|failure| CallError::failed(services, &failure))?;
+    Ok(exports.func_iterate())
+}
+
+/// Starts jobs and gives their answers until the group is closed and nothing is in flight.
+async fn serve(
+    blueprint: &Blueprint,
+    group: &Group,
+    accessor: &Accessor<Guest>,
+    iterate: Iterate,
+) -> wasmtime::Result<()> {
+    let mut calls = FuturesUnordered::new();
+    std::future::poll_fn(|cx| {
+        // The driver is polled whenever the store's event loop is, that is, when no guest code runs.
+        let used = accessor.with(|mut access| {
+            let cpu = &mut access.get().cpu;
+            cpu.returned();
+            cpu.take()
+        });
+        blueprint.services.count_guest_cpu(used);
+        loop {
+            loop {
+                let Some(job) = group.queue.borrow_mut().pop_front() else { break };
+                let (task, started) = start(blueprint, accessor, iterate, &job)?;
+                group.running.borrow_mut().insert(task, job.answer);
+                calls.push(async move { (task, iterate.finish_call_concurrent(accessor, started).await) });
+            }
+            match calls.poll_next_unpin(cx) {
+                Poll::Ready(Some((task, result))) => {
+                    accessor.with(|mut access| access.get().calls.end(task));
+                    let (result,) = result?;
+                    blueprint.failures.set(0);
+                    let outcome = match result {
+                        Ok(()) => IterationOutcome::Ok,
+                        Err(failure) => IterationOutcome::Failed {
+                            kind: blueprint.services.failure(&failure.kind, &failure.message),
+                        },
+                    };
+                    let answer = group.running.borrow_mut().remove(&task);
+                    if let Some(answer) = answer {
+                        answer.give(outcome);
+                    }
+                }
+                Poll::Ready(None) if group.closing.get() => {
+                    group.over.set(true);
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(None) | Poll::Pending => {
+                    let mut driver = group.driver.borrow_mut();
+                    match &mut *driver {
+                        Some(waker) => waker.clone_from(cx.waker()),
+                        none => *none = Some(cx.waker().clone()),
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    })
+    .await
+}
+
+type Started = wasmtime::component::TypedFuncCallConcurrent<Guest, (Iteration,), (Result<(), Failure>,)>;
+
+fn start(
+    blueprint: &Blueprint,
+    accessor: &Accessor<Guest>,
+    iterate: Iterate,
+    job: &Job,
+) -> wasmtime::Result<(GuestTaskId, Started)> {
+    let late = job.due.map(|due| due.elapsed());
+    let stream = Stream::of_iteration(blueprint.services.random_root, job.user, job.number);
+    accessor.with(|mut access| {
+        let iteration = Iteration { user: job.user, number: job.number };
+        let started = iterate.start_call_concurrent(access.as_context_mut(), (iteration,))?;
+        access.get().calls.begin(started.task(), Call { late, stream });
+        Ok((started.task(), started))
+    })
+}
+
+/// The instance is lost. The call that was on the stack gets the fault, the others are counted as lost with it.
+fn blame(blueprint: &Blueprint, group: &Group, store: &mut Store<Guest>, error: &wasmtime::Error) {
+    let CallError::Fault { fault, message } = call::diagnose(store, error) else { return };
+    blueprint.failures.set(blueprint.failures.get() + 1);
+    let task = crate::guest::caller(store.as_context_mut());
+    let guilty = task.and_then(|task| group.running.borrow_mut().remove(&task));
+    blueprint.services.fault(fault, 1, &message);
+    let others = match guilty {
+        Some(guilty) => {
+            guilty.give(fault.into());
+            IterationOutcome::from(Fault::LostWithGroup)
+        }
+        // Nobody can be named, so everybody is.
+        None => fault.into(),
+    };
+    let lost = group.running.borrow().len();
+    if lost > 0 {
+        let text = format!("{lost} other iterations ran in the instance that was lost to `{fault}`");
+        blueprint.services.fault(Fault::LostWithGroup, lost as u64, &text);
+    }
+    // Jobs that had not started yet were lost, too: their users come back with the next ones.
+    group.answer_all(&others);
+}

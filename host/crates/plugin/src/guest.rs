@@ -1,0 +1,148 @@
+//! The data of a guest's store: its limits, its share of WASI, and which iterations are running in it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+use wasmtime::component::{GuestTaskId, ResourceTable};
+use wasmtime::{CallHook, StoreContextMut};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::WasiHttpCtx;
+
+use crate::limits::Limiter;
+use crate::random::Stream;
+use crate::services::Services;
+use crate::wasi;
+
+/// See the module.
+pub(crate) struct Guest {
+    pub(crate) services: Arc<Services>,
+    pub(crate) limiter: Limiter,
+    pub(crate) calls: Calls,
+    pub(crate) cpu: CpuClock,
+    pub(crate) hooks: wasi::Hooks,
+    pub(crate) wasi_http: WasiHttpCtx,
+    pub(crate) table: ResourceTable,
+    wasi: WasiCtx,
+}
+
+impl Guest {
+    pub(crate) fn new(services: &Arc<Services>) -> Self {
+        Self {
+            limiter: Limiter::new(services.plugin.limits.memory),
+            calls: Calls::new(services.random_root),
+            cpu: CpuClock::default(),
+            hooks: wasi::Hooks::new(services),
+            wasi_http: WasiHttpCtx::new(),
+            table: ResourceTable::new(),
+            wasi: wasi::context(services),
+            services: Arc::clone(services),
+        }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// An iteration that is running in the store.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// How late it started; only in the open model.
+    pub(crate) late: Option<Duration>,
+    pub(crate) stream: Stream,
+}
+
+/// The iterations that are running in the store, by the task that runs them.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    running: FxHashMap<GuestTaskId, Call>,
+    /// For what a guest does outside iterations.
+    own: Stream,
+}
+
+impl Calls {
+    fn new(random_root: u64) -> Self {
+        Self { running: FxHashMap::default(), own: Stream::new(random_root) }
+    }
+
+    pub(crate) fn begin(&mut self, task: GuestTaskId, call: Call) {
+        self.running.insert(task, call);
+    }
+
+    pub(crate) fn end(&mut self, task: GuestTaskId) {
+        self.running.remove(&task);
+    }
+
+    /// The caller's stream of random numbers.
+    pub(crate) fn stream(&mut self, task: Option<GuestTaskId>) -> &mut Stream {
+        match task.and_then(|task| self.running.get_mut(&task)) {
+            Some(call) => &mut call.stream,
+            None => &mut self.own,
+        }
+    }
+
+    /// How late the caller's iteration started.
+    pub(crate) fn late(&self, task: Option<GuestTaskId>) -> Option<Duration> {
+        self.running.get(&task?)?.late
+    }
+
+    /// How late the only iteration started, where the caller can't be known.
+    pub(crate) fn only_late(&self) -> Option<Duration> {
+        self.running.values().next().filter(|_| self.running.len() == 1)?.late
+    }
+}
+
+/// The task that the host called and that is calling the host now. A guest's inner components are tasks of their own, so
+/// it is the eldest of the stack.
+pub(crate) fn caller<T>(mut store: StoreContextMut<'_, T>) -> Option<GuestTaskId> {
+    store.async_call_stack().ok()?.last()
+}
+
+/// How long the guest ran: in all, to be counted, and since it last gave the processor back, to be limited.
+#[derive(Debug, Default)]
+pub(crate) struct CpuClock {
+    entered: Option<Instant>,
+    /// Ticks of the engine's clock since the guest last returned to the event loop.
+    ticks: u32,
+    exceeded: bool,
+    nanoseconds: u64,
+}
+
+impl CpuClock {
+    /// Follows the crossings between host and guest.
+    pub(crate) fn crossed(&mut self, hook: CallHook) {
+        if hook.exiting_host() {
+            self.entered = Some(Instant::now());
+        } else if let Some(entered) = self.entered.take() {
+            self.nanoseconds += super::capability::clock::nanoseconds(entered.elapsed());
+        }
+    }
+
+    /// A tick of the engine's clock fell into the guest's code. Says whether it may go on.
+    pub(crate) fn tick(&mut self, tick: Duration, limit: Duration) -> bool {
+        // The guest is about to wait for its turn, which must not count. When it has it again is not seen, but it runs
+        // to the next tick then.
+        self.nanoseconds += super::capability::clock::nanoseconds(self.entered.take().map_or(tick, |at| at.elapsed()));
+        self.ticks += 1;
+        self.exceeded = tick * self.ticks > limit;
+        !self.exceeded
+    }
+
+    /// The guest has returned to the event loop.
+    pub(crate) fn returned(&mut self) {
+        self.ticks = 0;
+    }
+
+    /// Whether the guest was stopped for running too long.
+    pub(crate) fn exceeded(&self) -> bool {
+        self.exceeded
+    }
+
+    /// Nanoseconds since this was last asked.
+    pub(crate) fn take(&mut self) -> u64 {
+        std::mem::take(&mut self.nanoseconds)
+    }
+}

@@ -1,0 +1,367 @@
+//! Runners: the calls that happen once per scenario, and the pool of instances in which iterations run.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use crate::anatomy::World;
+use crate::bindings::runner::RunnerPre;
+use crate::bindings::runner::exports::kperf::plugin::runner_api::{Guest as Exported, Scenario};
+use crate::bindings::types;
+use crate::call::{self, CallError};
+use crate::context::{Isolation, PluginContext, WorkerContext};
+use crate::fault::Fault;
+use crate::group::{Answer, Blueprint, Group};
+use crate::guest::Guest;
+use crate::load::{Exports, Plugin};
+use crate::services::Services;
+
+/// So many instances in a row may fail before the scenario is given up.
+const FAILURES: u32 = 10;
+
+/// How an iteration ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IterationOutcome {
+    /// As it should.
+    Ok,
+    /// The plugin says that it failed, with its word for it.
+    Failed {
+        /// Fit to be a tag.
+        kind: Arc<str>,
+    },
+    /// The plugin broke down or went beyond a limit; the fault's name is the kind.
+    Fault(Fault),
+    /// The run was stopped before it ended.
+    Interrupted,
+}
+
+impl From<Fault> for IterationOutcome {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// How one preflight check went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should be.
+    Pass,
+    /// Works, but deserves a look.
+    Warn,
+    /// The run can't start.
+    Fail,
+}
+
+/// One line of a preflight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was checked.
+    pub name: String,
+    /// How it went.
+    pub outcome: Outcome,
+    /// What was seen, redacted.
+    pub message: String,
+}
+
+/// The plugin is of another kind than it is used for.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("`{plugin}` is a {is}, not a {wanted}; use it under `[[{table}]]`", table = is_table(*is))]
+pub struct WrongWorld {
+    plugin: String,
+    is: World,
+    wanted: World,
+}
+
+fn is_table(world: World) -> &'static str {
+    match world {
+        World::Runner => "scenario",
+        World::Collector => "collector",
+        World::Reporter => "reporter",
+    }
+}
+
+impl WrongWorld {
+    pub(crate) fn new(plugin: &Plugin, wanted: World) -> Self {
+        Self { plugin: plugin.description().name.clone(), is: plugin.world(), wanted }
+    }
+}
+
+/// The suite asks for an isolation that the guest can't have.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "`{0}` is built for one call at a time, so its users can't share an instance; use isolation = \"user\" or leave it out"
+)]
+pub struct IsolationError(String);
+
+/// A runner plugin at work for one scenario, on one thread.
+pub struct Runner {
+    plugin: Plugin,
+    pre: RunnerPre<Guest>,
+    services: Arc<Services>,
+}
+
+impl Runner {
+    /// Puts a plugin to work for a scenario.
+    ///
+    /// # Errors
+    /// If the plugin is no runner.
+    pub fn new(plugin: &Plugin, worker: WorkerContext, context: Arc<PluginContext>) -> Result<Self, WrongWorld> {
+        let Exports::Runner(pre) = plugin.exports() else { return Err(WrongWorld::new(plugin, World::Runner)) };
+        let services = Services::new(worker, context, &plugin.description().metrics);
+        Ok(Self { pre: pre.clone(), plugin: plugin.clone(), services })
+    }
+
+    /// Asks whether the target is there and usable, in an instance of its own.
+    ///
+    /// # Errors
+    /// If the plugin broke down or took too long.
+    pub async fn preflight(&self) -> Result<Vec<Finding>, CallError> {
+        let scenario = self.scenario();
+        let findings = self.once(async |exports, accessor| exports.call_preflight(accessor, scenario).await).await?;
+        let finding = |finding: types::Finding| Finding {
+            name: finding.name,
+            outcome: match finding.outcome {
+                types::Outcome::Pass => Outcome::Pass,
+                types::Outcome::Warn => Outcome::Warn,
+                types::Outcome::Fail => Outcome::Fail,
+            },
+            message: self.services.worker.redactor.redact(&finding.message).into_owned(),
+        };
+        Ok(findings.into_iter().map(finding).collect())
+    }
+
+    /// Prepares the scenario, in an instance of its own, and gives the state for [`Runner::pool`] and
+    /// [`Runner::teardown`].
+    ///
+    /// # Errors
+    /// If the plugin says so, broke down, took too long, or its state is larger than `limits.state`.
+    pub async fn setup(&self) -> Result<Vec<u8>, CallError> {
+        let scenario = self.scenario();
+        let state = self.once(async |exports, accessor| exports.call_setup(accessor, scenario).await).await?;
+        let state = state.map_err(|failure| CallError::failed(&self.services, &failure))?;
+        let (length, limit) = (state.len(), self.services.plugin.limits.state);
+        if length > limit {
+            let message = format!("the state has {length} bytes, more than {limit}; keep less or raise `limits.state`");
+            return Err(CallError::Fault { fault: Fault::MemoryLimit, message });
+        }
+        Ok(state)
+    }
+
+    /// Removes what `setup` and the iterations left behind, in an instance of its own. Give the runner a context whose
+    /// `stop` is not set: nothing can be sent otherwise.
+    ///
+    /// # Errors
+    /// If the plugin says so, broke down or took too long.
+    pub async fn teardown(&self, state: &[u8]) -> Result<(), CallError> {
+        let (scenario, state) = (self.scenario(), state.to_vec());
+        let done = self.once(async |exports, accessor| exports.call_teardown(accessor, scenario, state).await).await?;
+        done.map_err(|failure| CallError::failed(&self.services, &failure))
+    }
+
+    /// A pool in which iterations run, for this thread's share of the users. Instances are made when they are needed.
+    ///
+    /// # Errors
+    /// If the suite wants users to share instances of a guest that is not built for it.
+    pub fn pool(&self, state: Arc<[u8]>) -> Result<RunnerPool, IsolationError> {
+        let context = &self.services.plugin;
+        let isolation = match (context.isolation, self.plugin.is_concurrent()) {
+            (Some(Isolation::Shared), false) => return Err(IsolationError(self.plugin.description().name.clone())),
+            (Some(isolation), _) => isolation,
+            (None, true) => Isolation::Shared,
+            (None, false) => Isolation::User,
+        };
+        let group = if isolation == Isolation::Shared { context.group.max(1) } else { 1 };
+        let blueprint = Rc::new(Blueprint {
+            engine: self.plugin.engine().clone(),
+            pre: self.pre.clone(),
+            services: Arc::clone(&self.services),
+            scenario: self.scenario(),
+            state,
+            failures: Cell::new(0),
+        });
+        Ok(RunnerPool {
+            blueprint,
+            isolation,
+            group,
+            places: RefCell::default(),
+            groups: RefCell::default(),
+            apart: RefCell::default(),
+            interrupted: Cell::new(false),
+        })
+    }
+
+    fn scenario(&self) -> Scenario {
+        let context = &self.services.plugin;
+        Scenario {
+            name: context.name.to_string(),
+            mode: context.mode.clone(),
+            parameters: context.parameters.clone(),
+            target: context.target.clone(),
+            run: context.run.clone(),
+            users: context.users,
+        }
+    }
+
+    /// One call in an instance of its own.
+    async fn once<R>(
+        &self,
+        call: impl AsyncFnOnce(&Exported, &wasmtime::component::Accessor<Guest>) -> wasmtime::Result<R>,
+    ) -> Result<R, CallError> {
+        let mut store = call::store(self.plugin.engine(), &self.services);
+        let limit = self.services.plugin.limits.call;
+        let plugin = call::limited(&mut store, limit, async |store| self.pre.instantiate_async(store).await).await?;
+        let exports = plugin.kperf_plugin_runner_api();
+        call::limited(&mut store, limit, async |store| {
+            store.run_concurrent(async |accessor| call::attended(accessor, call(exports, accessor)).await).await?
+        })
+        .await
+    }
+}
+
+/// The instances of one scenario on one thread. Must be used on one thread, inside a `LocalSet` or a `LocalRuntime`.
+///
+/// A user that is idle costs four bytes. Users stay with their group, so that what a guest keeps per user stays useful;
+/// after a fault the group is made anew.
+pub struct RunnerPool {
+    blueprint: Rc<Blueprint>,
+    isolation: Isolation,
+    group: u32,
+    /// Each user's number among the users that this thread has seen.
+    places: RefCell<FxHashMap<u32, u32>>,
+    groups: RefCell<Vec<Option<Rc<Group>>>>,
+    /// Groups that take no new jobs and still run some.
+    apart: RefCell<Vec<Rc<Group>>>,
+    interrupted: Cell<bool>,
+}
+
+impl RunnerPool {
+    /// Runs one iteration of a user. `due` is when it should have started, in the open model: the response times of its
+    /// requests count from there. Dropping the future gives the iteration up; its instance then takes no new ones.
+    pub async fn iterate(&self, user: u32, number: u64, due: Option<Instant>) -> IterationOutcome {
+        if self.interrupted.get() {
+            return IterationOutcome::Interrupted;
+        }
+        if self.has_failed() {
+            return Fault::PluginFailed.into();
+        }
+        let group = self.group_of(user);
+        let answer = group.submit(user, number, due);
+        if self.isolation == Isolation::Iteration {
+            group.close();
+        }
+        let waiting = Waiting { group: &group, answer: &answer, ended: Cell::new(false) };
+        match self.blueprint.services.plugin.limits.iteration {
+            None => waiting.outcome().await,
+            Some(limit) => match tokio::time::timeout(limit, waiting.outcome()).await {
+                Ok(outcome) => outcome,
+                Err(_) => self.timed_out(limit),
+            },
+        }
+    }
+
+    fn timed_out(&self, limit: Duration) -> IterationOutcome {
+        let message = format!("an iteration took longer than {limit:?} (`iteration_timeout`)");
+        self.blueprint.services.fault(Fault::IterationTimeout, 1, &message);
+        Fault::IterationTimeout.into()
+    }
+
+    /// To be called about once a second: counts the guests' processor time and sends incidents that have added up.
+    pub fn tick(&self) {
+        self.blueprint.services.tick();
+        self.apart.borrow_mut().retain(|group| !group.is_over());
+    }
+
+    /// Whether so many instances failed in a row that the scenario is given up; every further iteration is a
+    /// [`Fault::PluginFailed`].
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.blueprint.failures.get() >= FAILURES
+    }
+
+    /// Ends everything in flight at once; those iterations and all further ones are [`IterationOutcome::Interrupted`].
+    pub fn interrupt(&self) {
+        self.interrupted.set(true);
+        let groups = self.groups.take().into_iter().flatten();
+        for group in groups.chain(self.apart.take()) {
+            group.end(IterationOutcome::Interrupted);
+        }
+    }
+
+    /// How users share instances.
+    #[must_use]
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// How many instances there are.
+    #[must_use]
+    pub fn instances(&self) -> usize {
+        let shared = self.groups.borrow().iter().flatten().filter(|group| group.is_open()).count();
+        shared + self.apart.borrow().iter().filter(|group| !group.is_over()).count()
+    }
+
+    fn group_of(&self, user: u32) -> Rc<Group> {
+        if self.isolation == Isolation::Iteration {
+            let group = Group::start(&self.blueprint);
+            self.set_apart(Rc::clone(&group));
+            return group;
+        }
+        let mut places = self.places.borrow_mut();
+        let next = u32::try_from(places.len()).unwrap_or(u32::MAX);
+        let index = (*places.entry(user).or_insert(next) / self.group) as usize;
+        let mut groups = self.groups.borrow_mut();
+        if groups.len() <= index {
+            groups.resize_with(index + 1, || None);
+        }
+        let group = groups.get(index).and_then(Option::as_ref).filter(|group| group.is_open());
+        if let Some(group) = group {
+            return Rc::clone(group);
+        }
+        let group = Group::start(&self.blueprint);
+        let before = groups.get_mut(index).and_then(|slot| slot.replace(Rc::clone(&group)));
+        if let Some(before) = before.filter(|before| !before.is_over()) {
+            self.set_apart(before);
+        }
+        group
+    }
+
+    fn set_apart(&self, group: Rc<Group>) {
+        let mut apart = self.apart.borrow_mut();
+        if apart.len() == apart.capacity() {
+            apart.retain(|group| !group.is_over());
+        }
+        apart.push(group);
+    }
+}
+
+impl Drop for RunnerPool {
+    fn drop(&mut self) {
+        self.interrupt();
+    }
+}
+
+/// A user that waits for an outcome.
+struct Waiting<'a> {
+    group: &'a Rc<Group>,
+    answer: &'a Answer,
+    ended: Cell<bool>,
+}
+
+impl Waiting<'_> {
+    async fn outcome(&self) -> IterationOutcome {
+        let outcome = std::future::poll_fn(|cx| self.answer.poll(cx)).await;
+        self.ended.set(true);
+        outcome
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.ended.get() {
+            self.group.retire();
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Secrets: kept from plugins, kept out of every text.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use http::{HeaderName, HeaderValue};
+
+/// What stands where a secret stood.
+const REDACTED: &str = "[redacted]";
+
+/// Shorter texts are not looked for: they would turn up in every second word, and hide nothing.
+const SHORTEST: usize = 4;
+
+/// A secret text, read by the host. It can't be printed by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Takes the secret as it is; surrounding white space, such as a file's last line break, is removed.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.trim().into())
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret([redacted])")
+    }
+}
+
+/// Why a credential can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// The header's name is none.
+    #[error("`{0}` is no header name; use one like `authorization`")]
+    Header(String),
+    /// The value can't stand in a header.
+    #[error("the secret is empty or holds characters that can't stand in a header; check its source")]
+    Value,
+}
+
+/// A header that the host adds for a plugin.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub(crate) header: HeaderName,
+    /// Marked as sensitive, so that its `Debug` prints nothing.
+    pub(crate) value: HeaderValue,
+}
+
+impl Credential {
+    /// A credential sent as `header: scheme secret`. With the scheme `Basic` the secret is `user:password` and encoded
+    /// here; with an empty scheme it is sent as it is.
+    ///
+    /// # Errors
+    /// If the header's name or the secret can't stand in an HTTP request.
+    pub fn new(header: &str, scheme: &str, secret: &Secret) -> Result<Self, CredentialError> {
+        let name = HeaderName::try_from(header).map_err(|_| CredentialError::Header(header.into()))?;
+        let text = match scheme {
+            "" => secret.expose().to_owned(),
+            basic if basic.eq_ignore_ascii_case("basic") => format!("{basic} {}", STANDARD.encode(secret.expose())),
+            scheme => format!("{scheme} {}", secret.expose()),
+        };
+        let mut value = HeaderValue::try_from(text).map_err(|_| CredentialError::Value)?;
+        if secret.expose().is_empty() {
+            return Err(CredentialError::Value);
+        }
+        value.set_sensitive(true);
+        Ok(Self { header: name, value })
+    }
+}
+
+/// Replaces secrets in texts, as they are and in the encodings in which they travel. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Redactor(Arc<[String]>);
+
+impl Redactor {
+    /// A redactor for these secrets.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        let mut needles = Vec::new();
+        for secret in secrets {
+            let text = secret.expose();
+            if text.len() < SHORTEST {
+                continue;
+            }
+            needles.push(text.to_owned());
+            needles.extend([STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().map(|e| e.encode(text)));
+            needles.push(percent_encoded(text));
+            // The parts of `user:password` are secret on their own.
+            needles
+                .extend(text.split_once(':').map(|(_, password)| password.to_owned()).filter(|p| p.len() >= SHORTEST));
+        }
+        // The longest first: a padded encoding contains the unpadded one.
+        needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        needles.dedup();
+        Self(needles.into())
+    }
+
+    /// The text without secrets.
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for needle in self.0.iter() {
+            if text.contains(needle.as_str()) {
+                text = Cow::Owned(text.replace(needle.as_str(), REDACTED));
+            }
+        }
+        text
+    }
+
+    /// The bytes without secrets; what is no UTF-8 stays as it is.
+    #[must_use]
+    pub fn redact_bytes(&self, bytes: Vec<u8>) -> Vec<u8> {
+        match std::str::from_utf8(&bytes).map(|text| self.redact(text)) {
+            Ok(Cow::Owned(redacted)) => redacted.into_bytes(),
+            _ => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redactor({} texts)", self.0.len())
+    }
+}
+
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_their_encodings_are_replaced() {
+        let secret = Secret::new("s3cr3t/tok?en\n");
+        let redactor = Redactor::new([&secret]);
+        for text in [
+            "s3cr3t/tok?en",
+            &STANDARD.encode("s3cr3t/tok?en"),
+            &URL_SAFE_NO_PAD.encode("s3cr3t/tok?en"),
+            "s3cr3t%2Ftok%3Fen",
+        ] {
+            assert_eq!(redactor.redact(&format!("a {text} b")), "a [redacted] b", "{text}");
+        }
+        assert_eq!(redactor.redact_bytes(b"x=s3cr3t/tok?en".to_vec()), b"x=[redacted]");
+        assert!(matches!(redactor.redact("nothing"), Cow::Borrowed("nothing")));
+    }
+
+    #[test]
+    fn nothing_prints_a_secret() {
+        let secret = Secret::new("hunter22");
+        let credential = Credential::new("authorization", "Bearer", &secret).unwrap();
+        let shown = format!("{secret:?} {credential:?} {:?}", Redactor::new([&secret]));
+        assert!(!shown.contains("hunter22"), "{shown}");
+        assert_eq!(credential.value.as_bytes(), b"Bearer hunter22");
+    }
+
+    #[test]
+    fn the_scheme_decides_how_a_secret_is_sent() {
+        let secret = Secret::new("user:pass");
+        let value = |scheme| Credential::new("authorization", scheme, &secret).unwrap().value;
+        assert_eq!(value("Basic").as_bytes(), b"Basic dXNlcjpwYXNz");
+        assert_eq!(value("").as_bytes(), b"user:pass");
+        assert!(Credential::new("no header", "", &secret).is_err());
+        assert!(Credential::new("x", "", &Secret::new(" ")).is_err());
+    }
+}

@@ -1,0 +1,172 @@
+//! What all instances of one plugin share on one worker: the samples' way out, incidents, floods.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use kperf_metrics::{MetricDef, Shard};
+use parking_lot::Mutex;
+
+use crate::capability::http::Prepared;
+use crate::context::{PluginContext, WorkerContext};
+use crate::fault::{Fault, IncidentBook};
+use crate::limits::Meter;
+use crate::random::Stream;
+use crate::series::{SeriesBook, Unrecorded};
+
+/// See the module. Locked only by the thread that runs the plugin, so never contended.
+pub(crate) struct Services {
+    pub(crate) worker: WorkerContext,
+    pub(crate) plugin: Arc<PluginContext>,
+    /// False while the plugin describes itself: nothing is granted then, whatever the context says.
+    pub(crate) capable: bool,
+    pub(crate) http: Prepared,
+    /// From which the streams of iterations are made.
+    pub(crate) random_root: u64,
+    /// Nanoseconds that guests ran since they were last counted.
+    guest_cpu: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    series: SeriesBook,
+    book: IncidentBook,
+    samples: Meter,
+    log_lines: Meter,
+    /// For `traceparent`; unlike the guests' streams it differs from run to run.
+    trace: Stream,
+}
+
+impl Services {
+    pub(crate) fn new(worker: WorkerContext, plugin: Arc<PluginContext>, metrics: &[MetricDef]) -> Arc<Self> {
+        let mut series = SeriesBook::new(worker.registry.clone(), plugin.tags.clone());
+        let mut book = IncidentBook::new(Arc::clone(&plugin.name), worker.incidents.clone());
+        for metric in metrics {
+            if let Err(conflict) = series.declare(metric) {
+                book.fault(Fault::UndeclaredMetric, 1, || conflict.to_string());
+            }
+        }
+        let state = State {
+            series,
+            book,
+            samples: Meter::new(plugin.limits.samples),
+            log_lines: Meter::new(plugin.limits.log_lines),
+            trace: Stream::new(rand::random()),
+        };
+        Arc::new(Self {
+            random_root: Stream::root(worker.seed, &plugin.name),
+            worker,
+            plugin,
+            capable: true,
+            http: Prepared::default(),
+            guest_cpu: AtomicU64::new(0),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Services for a plugin that describes itself.
+    pub(crate) fn incapable((worker, plugin): (WorkerContext, PluginContext)) -> Arc<Self> {
+        let mut services = Self::new(worker, Arc::new(plugin), &[]);
+        if let Some(services) = Arc::get_mut(&mut services) {
+            services.capable = false;
+        }
+        services
+    }
+
+    /// Adds to the guests' processor time.
+    pub(crate) fn count_guest_cpu(&self, nanoseconds: u64) {
+        if nanoseconds > 0 {
+            self.guest_cpu.fetch_add(nanoseconds, Ordering::Relaxed);
+        }
+    }
+
+    /// Records something, and reports what can't be recorded.
+    pub(crate) fn record(&self, record: impl FnOnce(&mut SeriesBook, &mut Shard) -> Result<(), Unrecorded>) {
+        let state = &mut *self.state.lock();
+        let result = record(&mut state.series, &mut self.worker.shard.lock());
+        if let Err(error) = result {
+            let fault = match error {
+                Unrecorded::Undeclared(_) => Fault::UndeclaredMetric,
+                Unrecorded::Tag(_) => Fault::InvalidSample,
+                Unrecorded::Limit(_) => Fault::SeriesLimit,
+            };
+            state.book.fault(fault, 1, || error.to_string());
+        }
+    }
+
+    /// Takes `wanted` from the budget of samples; the rest is dropped, counted and reported.
+    pub(crate) fn admit_samples(&self, wanted: usize) -> usize {
+        let state = &mut *self.state.lock();
+        let wanted = wanted as u64;
+        let granted = state.samples.take(wanted, Instant::now());
+        if granted < wanted {
+            let limit = self.plugin.limits.samples;
+            self.worker.shard.lock().drop_samples(wanted - granted);
+            state.book.fault(Fault::SampleFlood, wanted - granted, || {
+                format!(
+                    "more than {limit} samples per second; the rest is dropped: emit less or raise `limits.samples`"
+                )
+            });
+        }
+        usize::try_from(granted).unwrap_or(usize::MAX)
+    }
+
+    /// Whether a log line may be written.
+    pub(crate) fn admit_line(&self) -> bool {
+        let state = &mut *self.state.lock();
+        let granted = state.log_lines.take(1, Instant::now()) == 1;
+        if !granted {
+            let limit = self.plugin.limits.log_lines;
+            state.book.fault(Fault::LogFlood, 1, || {
+                format!(
+                    "more than {limit} log lines per second; the rest is dropped: log less or raise `limits.log_lines`"
+                )
+            });
+        }
+        granted
+    }
+
+    /// Reports a fault.
+    pub(crate) fn fault(&self, fault: Fault, count: u64, message: &str) {
+        let book = &mut self.state.lock().book;
+        book.fault(fault, count, || self.worker.redactor.redact(message).into_owned());
+    }
+
+    /// Reports a failure that the plugin returned, and gives its kind as an interned text.
+    pub(crate) fn failure(&self, kind: &str, message: &str) -> Arc<str> {
+        let book = &mut self.state.lock().book;
+        book.add(sane_kind(kind), None, 1, || self.worker.redactor.redact(message).into_owned())
+    }
+
+    /// 128 random bits for a trace.
+    pub(crate) fn trace_ids(&self) -> (u64, u64, u64) {
+        let trace = &mut self.state.lock().trace;
+        (trace.next(), trace.next(), trace.next())
+    }
+
+    /// Whether the run is being stopped.
+    pub(crate) fn stopped(&self) -> bool {
+        *self.worker.stop.borrow()
+    }
+
+    /// Counts the guests' processor time and sends the incidents that have added up.
+    pub(crate) fn tick(&self) {
+        let nanoseconds = self.guest_cpu.swap(0, Ordering::Relaxed);
+        if nanoseconds > 0 {
+            self.record(|series, shard| series.guest_cpu(shard, Duration::from_nanos(nanoseconds)));
+        }
+        self.state.lock().book.flush();
+    }
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        self.tick();
+    }
+}
+
+/// The kind as it is, or `invalid-kind` for what can't be a tag's value.
+fn sane_kind(kind: &str) -> &str {
+    let sane = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    if (1..=64).contains(&kind.len()) && kind.bytes().all(sane) { kind } else { "invalid-kind" }
+}
