@@ -111,7 +111,7 @@ impl Runner for FaultyRunner {
     }
 
     async fn iterate(&self, iteration: Iteration) -> Result<(), Failure> {
-        if (iteration.number + 1) % self.params.every.max(1) != 0 {
+        if !(iteration.number + 1).is_multiple_of(self.params.every.max(1)) {
             return self.behave().await;
         }
         match self.fault {
@@ -129,7 +129,9 @@ impl Runner for FaultyRunner {
                 (0..100).for_each(|_| metrics::emit(&samples));
             }
             Fault::LogFlood => (0..10_000).for_each(|_| log::info("and another line")),
-            Fault::Hang => clock::sleep(Duration::from_secs(36_000)).await,
+            Fault::Hang => {
+                clock::sleep(Duration::from_secs(36_000)).await;
+            }
             Fault::Healthy => return self.behave().await,
         }
         Ok(())

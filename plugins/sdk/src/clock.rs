@@ -14,7 +14,11 @@ pub fn wall() -> Duration {
     Duration::from_nanos(clock::wall())
 }
 
-/// Waits. Ends early when the run is stopped.
-pub async fn sleep(duration: Duration) {
-    clock::sleep(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)).await;
+/// Waits. Returns whether all of the time went by: not so when the run is being stopped.
+pub async fn sleep(duration: Duration) -> bool {
+    let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    let end = clock::now().saturating_add(nanoseconds);
+    clock::sleep(nanoseconds).await;
+    // Timers may be coarse, but by less than this.
+    clock::now().saturating_add(1_000_000) >= end
 }

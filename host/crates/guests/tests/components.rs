@@ -41,8 +41,14 @@ fn check(name: &str) {
 #[test]
 fn shipped_plugins_export_one_world() {
     let names: Vec<&str> = kperf_guests::names().collect();
-    assert!(names.contains(&"http-runner") && names.contains(&"faulty-runner"), "{names:?}");
+    let expected = ["faulty-runner", "http-collector", "http-runner", "kfp-runner", "markdown-reporter"];
+    assert_eq!(names, expected);
     names.into_iter().for_each(check);
+}
+
+#[test]
+fn plugins_for_tests_are_components_too() {
+    ["blocking-runner", "fetch-runner"].into_iter().for_each(check);
 }
 
 #[test]

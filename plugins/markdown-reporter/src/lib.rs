@@ -1,0 +1,108 @@
+//! Writes the result as Markdown, for a pull request, a wiki or a chat.
+//!
+//! In come events and the text of `summary.json`; out goes one file in the run's folder. It reads of the summary what it
+//! shows and ignores the rest, so a newer host's summary still works.
+
+mod document;
+mod quantity;
+mod summary;
+
+use std::cell::RefCell;
+
+use kperf_plugin_sdk::{Description, Event, Failure, Reporter, Reporting, artifacts, clock, export_reporter};
+use serde::Deserialize;
+
+const PARAMETERS: &str = r#"{
+  "$schema": "https://json-schema.org/draft/2020-12/schema",
+  "type": "object",
+  "additionalProperties": false,
+  "properties": {
+    "file": {
+      "description": "The name of the file in the run's folder.",
+      "type": "string",
+      "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*$",
+      "default": "summary.md"
+    }
+  }
+}"#;
+
+/// The plugin.
+pub struct MarkdownReporter {
+    file: String,
+    started: std::time::Duration,
+    /// What happened, in the order in which it did.
+    events: RefCell<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Params {
+    #[serde(default = "summary_md")]
+    file: String,
+}
+
+fn summary_md() -> String {
+    "summary.md".into()
+}
+
+/// An event in words; none for one that the summary shows anyway.
+fn words(event: &Event) -> Option<String> {
+    let (change, what) = match event {
+        Event::RunStarted => return None,
+        Event::ScenarioFinished(name) => return Some(format!("scenario {name} finished")),
+        Event::ThresholdBreached(change) => (change, "is breached"),
+        Event::ThresholdRecovered(change) => (change, "holds again"),
+    };
+    let scope = if change.scenario.is_empty() { String::new() } else { format!("{}: ", change.scenario) };
+    Some(format!("{scope}`{}` {what}, at {:.6}", change.threshold, change.value))
+}
+
+impl Reporter for MarkdownReporter {
+    fn describe() -> Description {
+        Description::new("markdown-reporter", env!("CARGO_PKG_VERSION"), "Writes the result as Markdown").mode(
+            "file",
+            "One file in the run's folder",
+            PARAMETERS,
+        )
+    }
+
+    async fn start(reporting: Reporting) -> Result<Self, Failure> {
+        let params: Params = reporting.params()?;
+        Ok(Self { file: params.file, started: clock::now(), events: RefCell::default() })
+    }
+
+    async fn on_event(&self, event: Event) -> Result<(), Failure> {
+        if let Some(words) = words(&event) {
+            let at = clock::now().saturating_sub(self.started).as_secs_f64();
+            self.events.borrow_mut().push(format!("after {at:.1} s: {words}"));
+        }
+        Ok(())
+    }
+
+    async fn report(&self, summary: String) -> Result<(), Failure> {
+        let summary = serde_json::from_str(&summary)
+            .map_err(|error| Failure::new("summary", format!("the summary is not what was expected: {error}")))?;
+        let text = document::write(&summary, &self.events.borrow());
+        artifacts::write(self.file.clone(), text.into_bytes())
+            .await
+            .map_err(|message| Failure::new("artifact", message))
+    }
+}
+
+export_reporter!(MarkdownReporter);
+
+#[cfg(test)]
+mod tests {
+    use kperf_plugin_sdk::ThresholdChange;
+
+    use super::*;
+
+    #[test]
+    fn events_become_sentences() {
+        let change = || ThresholdChange { scenario: "runs".into(), threshold: "x rate < 1%".into(), value: 0.5 };
+        assert_eq!(words(&Event::ThresholdBreached(change())).unwrap(), "runs: `x rate < 1%` is breached, at 0.500000");
+        let whole = ThresholdChange { scenario: String::new(), ..change() };
+        assert_eq!(words(&Event::ThresholdRecovered(whole)).unwrap(), "`x rate < 1%` holds again, at 0.500000");
+        assert_eq!(words(&Event::RunStarted), None);
+    }
+}
