@@ -305,10 +305,15 @@ impl Cluster {
         let Some(workflow) = self.workflows.get(&key) else { return };
         let draw = workflow.draw.of(u64::from(node)).of(step as u64).of(u64::from(workflow.attempt));
         let spread = 1.0 + self.config.jitter.clamp(0.0, 1.0) * (2.0 * draw.unit() - 1.0);
-        let speed = if self.config.speed > 0.0 { self.config.speed } else { 1.0 };
-        // The cast saturates, and a minute's rounding to a nanosecond is no loss.
-        let nanos = (after.as_secs_f64() * spread / speed * 1e9) as u64;
+        let nanos = self.scaled(after.as_secs_f64() * spread);
         self.plan_at(self.now.saturating_add(nanos), key, node, step, workflow.attempt);
+    }
+
+    /// Seconds of the model as nanoseconds of the clock.
+    fn scaled(&self, seconds: f64) -> Nanos {
+        let speed = if self.config.speed > 0.0 { self.config.speed } else { 1.0 };
+        // The cast saturates; less than a nanosecond lost is no loss.
+        (seconds / speed * 1e9) as Nanos
     }
 
     fn plan_at(&mut self, at: Nanos, key: Key, node: u32, step: Step, attempt: u32) {
@@ -334,9 +339,8 @@ impl Cluster {
         match event.step {
             Step::PickedUp => self.start(key, node),
             Step::Scheduled => {
-                let speed = if self.config.speed > 0.0 { self.config.speed } else { 1.0 };
-                let pull = (self.config.image_pull.as_secs_f64() / speed * 1e9) as u64;
-                let ready = *self.images.entry(plan.image().into()).or_insert(self.now.saturating_add(pull));
+                let pulled = self.now.saturating_add(self.scaled(self.config.image_pull.as_secs_f64()));
+                let ready = *self.images.entry(plan.image().into()).or_insert(pulled);
                 self.plan_at(ready.max(self.now), key, node, Step::ImageReady, event.attempt);
             }
             Step::ImageReady => self.plan(self.config.pod_start, key, node, Step::Started),
@@ -344,11 +348,13 @@ impl Cluster {
                 if let Some(node) = self.node(key, node) {
                     node.phase = Phase::Running;
                 }
-                let work = match plan.kind {
-                    Kind::Executor { seconds, .. } => Duration::from_secs_f64(seconds),
-                    _ => self.config.driver,
-                };
-                self.plan(work, key, node, Step::Ended);
+                match plan.kind {
+                    Kind::Executor { seconds, .. } => {
+                        let end = self.now.saturating_add(self.scaled(seconds));
+                        self.plan_at(end, key, node, Step::Ended, event.attempt);
+                    }
+                    _ => self.plan(self.config.driver, key, node, Step::Ended),
+                }
                 self.changed(key);
             }
             Step::Ended => {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 /// The knobs of a simulated server. `Default` resembles a small real installation with the settings that Kubeflow ships.
 ///
-/// All durations of the cluster model are means; each draw is spread by `jitter` and divided by `speed`. Draws depend
-/// only on `seed`, on the order in which runs were created and on the pod's place in its run, so the same arrivals give
-/// the same history.
+/// The durations of the cluster model are means: each draw is spread by `jitter` and divided by `speed`. Image pulls and
+/// the work of user containers are only divided by `speed`: a `sleep 5` sleeps for five seconds. Draws depend only on
+/// `seed`, on the order in which runs were created and on the pod's place in its run, so the same arrivals give the same
+/// history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimConfig {
     /// Seeds every draw and every generated id.

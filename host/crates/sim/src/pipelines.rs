@@ -265,7 +265,7 @@ impl Store {
     /// # Errors
     /// The name is missing, too long or taken.
     pub(crate) fn add_version(&mut self, pipeline: Uuid, label: Label, spec: Arc<Spec>) -> Result<&Version, NotStored> {
-        let label = label.completed("pipeline version", 128).map_err(NotStored::Invalid)?;
+        let label = label.completed("pipeline version", 127).map_err(NotStored::Invalid)?;
         if self.versions.rows(Some(pipeline)).any(|v| v.name.eq_ignore_ascii_case(&label.name)) {
             let name = label.name;
             return Err(NotStored::Taken(format!(

@@ -122,8 +122,11 @@ impl Store {
     ) -> Result<Vec<u8>, UploadError> {
         let upload = upload.map_err(|cause| UploadError::new(400, "Failed to read pipeline from file", cause))?;
         let spec = spec(&upload, "Failed to read a pipeline spec file")?;
-        let pipeline = self.add_pipeline(label(query, &upload.name)?).map_err(|r| refusal(PIPELINE, r))?;
         let version = label(query, &upload.name)?;
+        // Checked before anything is stored: versions may not be called as many letters as pipelines.
+        let version =
+            version.completed("pipeline version", 127).map_err(|text| UploadError::new(400, text.clone(), text))?;
+        let pipeline = self.add_pipeline(label(query, &upload.name)?).map_err(|r| refusal(PIPELINE, r))?;
         self.add_version(pipeline.pipeline_id, version, spec).map_err(|r| refusal(PIPELINE, r))?;
         serde_json::to_vec(&pipeline).map_err(|e| UploadError::new(500, PIPELINE, e.to_string()))
     }

@@ -1,4 +1,10 @@
 //! The server as a client sees it: HTTP over loopback.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "the tests' own functions fail as the tests themselves do"
+)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
