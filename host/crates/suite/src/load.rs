@@ -1,0 +1,401 @@
+//! `[scenario.load]`: the shape of the load, in the words of k6's executors.
+
+use std::time::Duration;
+
+use crate::{
+    duration::DurationText,
+    node::Node,
+    rate::Rate,
+    reader::{Complaint, Leaf, Reader, Section},
+    spec::{COUNT, COUNT_OR_NONE, DURATION, KeySpec, Kind, Need, SOME_DURATION, TableSpec},
+    suggest,
+};
+
+/// How many iterations run, and when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Load {
+    /// The executor and its numbers.
+    pub shape: Shape,
+    /// How long running iterations may take to end once no more are started.
+    pub graceful_stop: Duration,
+}
+
+/// An executor and its numbers. The first four are closed: a user starts its next iteration when the last one has ended. The
+/// last two are open: iterations start at their time, whatever became of the ones before.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shape {
+    /// So many users for so long.
+    ConstantVus {
+        /// Virtual users.
+        vus: u32,
+        /// How long iterations are started.
+        duration: Duration,
+        /// The pause of a user between two iterations.
+        think_time: Duration,
+    },
+    /// A number of users that changes in stages, linearly within each.
+    RampingVus {
+        /// Users at the start.
+        start_vus: u32,
+        /// One after the other; together longer than zero.
+        stages: Vec<Stage<u32>>,
+        /// How long a user that is no longer wanted may take to end its iteration.
+        graceful_ramp_down: Duration,
+        /// The pause of a user between two iterations.
+        think_time: Duration,
+    },
+    /// So many iterations by each user.
+    PerVuIterations {
+        /// Virtual users.
+        vus: u32,
+        /// Iterations of each user.
+        iterations: u32,
+        /// No iteration starts after this.
+        max_duration: Duration,
+        /// The pause of a user between two iterations.
+        think_time: Duration,
+    },
+    /// So many iterations by all users together.
+    SharedIterations {
+        /// Virtual users.
+        vus: u32,
+        /// Iterations of all users together; at least `vus`.
+        iterations: u32,
+        /// No iteration starts after this.
+        max_duration: Duration,
+        /// The pause of a user between two iterations.
+        think_time: Duration,
+    },
+    /// So many iterations start per second.
+    ConstantArrivalRate {
+        /// Starts of iterations; above zero.
+        rate: Rate,
+        /// How long iterations are started.
+        duration: Duration,
+        /// Users that are ready from the start.
+        pre_allocated_vus: u32,
+        /// The most users; at least `pre_allocated_vus`.
+        max_vus: u32,
+    },
+    /// A rate of starts that changes in stages, linearly within each.
+    RampingArrivalRate {
+        /// The rate at the start.
+        start_rate: Rate,
+        /// One after the other; together longer than zero.
+        stages: Vec<Stage<Rate>>,
+        /// Users that are ready from the start.
+        pre_allocated_vus: u32,
+        /// The most users; at least `pre_allocated_vus`.
+        max_vus: u32,
+    },
+}
+
+/// A stretch of time at whose end the load has reached `target`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage<T> {
+    /// How long; zero jumps.
+    pub duration: Duration,
+    /// Users, or iterations started.
+    pub target: T,
+}
+
+impl Load {
+    /// The executor's name in the suite.
+    #[must_use]
+    pub fn executor(&self) -> &'static str {
+        match self.shape {
+            Shape::ConstantVus { .. } => "constant-vus",
+            Shape::RampingVus { .. } => "ramping-vus",
+            Shape::PerVuIterations { .. } => "per-vu-iterations",
+            Shape::SharedIterations { .. } => "shared-iterations",
+            Shape::ConstantArrivalRate { .. } => "constant-arrival-rate",
+            Shape::RampingArrivalRate { .. } => "ramping-arrival-rate",
+        }
+    }
+
+    /// The most virtual users that run at once.
+    #[must_use]
+    pub fn max_vus(&self) -> u32 {
+        match &self.shape {
+            Shape::ConstantVus { vus, .. }
+            | Shape::PerVuIterations { vus, .. }
+            | Shape::SharedIterations { vus, .. } => *vus,
+            Shape::RampingVus { start_vus, stages, .. } => {
+                stages.iter().map(|stage| stage.target).fold(*start_vus, u32::max)
+            }
+            Shape::ConstantArrivalRate { max_vus, .. } | Shape::RampingArrivalRate { max_vus, .. } => *max_vus,
+        }
+    }
+
+    /// The longest time in which iterations are started, without `graceful_stop`.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        match &self.shape {
+            Shape::ConstantVus { duration, .. } | Shape::ConstantArrivalRate { duration, .. } => *duration,
+            Shape::PerVuIterations { max_duration, .. } | Shape::SharedIterations { max_duration, .. } => *max_duration,
+            Shape::RampingVus { stages, .. } => total(stages),
+            Shape::RampingArrivalRate { stages, .. } => total(stages),
+        }
+    }
+}
+
+fn total<T>(stages: &[Stage<T>]) -> Duration {
+    stages.iter().fold(Duration::ZERO, |sum, stage| sum.saturating_add(stage.duration))
+}
+
+const STAGE_DURATION: KeySpec =
+    KeySpec::new("duration", DURATION, Need::Required, "How long the stage takes; `0s` jumps.");
+
+pub(crate) const STAGE_VUS: TableSpec = TableSpec {
+    title: "[[scenario.load.stages]] of users",
+    doc: "A stage of `ramping-vus`.",
+    keys: &[STAGE_DURATION, KeySpec::new("target", COUNT_OR_NONE, Need::Required, "Users at its end.")],
+};
+
+pub(crate) const STAGE_RATE: TableSpec = TableSpec {
+    title: "[[scenario.load.stages]] of rates",
+    doc: "A stage of `ramping-arrival-rate`.",
+    keys: &[
+        STAGE_DURATION,
+        KeySpec::new("target", Kind::Rate { positive: false }, Need::Required, "The rate of starts at its end."),
+    ],
+};
+
+const EXECUTORS: &[&str] = &[
+    "constant-vus",
+    "ramping-vus",
+    "per-vu-iterations",
+    "shared-iterations",
+    "constant-arrival-rate",
+    "ramping-arrival-rate",
+];
+
+const EXECUTOR: KeySpec =
+    KeySpec::new("executor", Kind::Choice(EXECUTORS), Need::Required, "Which executor the other keys belong to.");
+const VUS: KeySpec = KeySpec::new("vus", COUNT, Need::Default("1"), "Virtual users.");
+const RUN_FOR: KeySpec = KeySpec::new("duration", SOME_DURATION, Need::Required, "How long iterations are started.");
+const MAX_DURATION: KeySpec =
+    KeySpec::new("max_duration", SOME_DURATION, Need::Default("10m"), "No iteration starts after this.");
+const PRE_ALLOCATED: KeySpec =
+    KeySpec::new("pre_allocated_vus", COUNT, Need::Required, "Virtual users that are ready from the start.");
+const MAX_VUS: KeySpec = KeySpec::new(
+    "max_vus",
+    COUNT,
+    Need::Absent("`pre_allocated_vus`"),
+    "The most virtual users; an arrival that finds none free is dropped and counted.",
+);
+const GRACEFUL_STOP: KeySpec = KeySpec::new(
+    "graceful_stop",
+    DURATION,
+    Need::Default("30s"),
+    "How long running iterations may take to end once no more are started.",
+);
+const THINK_TIME: KeySpec =
+    KeySpec::new("think_time", DURATION, Need::Default("0s"), "The pause of a user between two iterations.");
+
+/// In the order of `EXECUTORS`.
+pub(crate) const LOADS: &[TableSpec] = &[
+    TableSpec {
+        title: "[scenario.load] of constant-vus",
+        doc: "So many users for so long; each starts its next iteration when the last one has ended.",
+        keys: &[EXECUTOR, VUS, RUN_FOR, THINK_TIME, GRACEFUL_STOP],
+    },
+    TableSpec {
+        title: "[scenario.load] of ramping-vus",
+        doc: "A number of users that changes in stages, linearly within each.",
+        keys: &[
+            EXECUTOR,
+            KeySpec::new("start_vus", COUNT_OR_NONE, Need::Default("1"), "Users at the start."),
+            KeySpec::new("stages", Kind::List(&STAGE_VUS), Need::Required, "The stages, one after the other."),
+            THINK_TIME,
+            KeySpec::new(
+                "graceful_ramp_down",
+                DURATION,
+                Need::Default("30s"),
+                "How long a user that is no longer wanted may take to end its iteration.",
+            ),
+            GRACEFUL_STOP,
+        ],
+    },
+    TableSpec {
+        title: "[scenario.load] of per-vu-iterations",
+        doc: "So many iterations by each user.",
+        keys: &[
+            EXECUTOR,
+            VUS,
+            KeySpec::new("iterations", COUNT, Need::Default("1"), "Iterations of each user."),
+            MAX_DURATION,
+            THINK_TIME,
+            GRACEFUL_STOP,
+        ],
+    },
+    TableSpec {
+        title: "[scenario.load] of shared-iterations",
+        doc: "So many iterations by all users together.",
+        keys: &[
+            EXECUTOR,
+            VUS,
+            KeySpec::new("iterations", COUNT, Need::Default("1"), "Iterations of all users together; at least `vus`."),
+            MAX_DURATION,
+            THINK_TIME,
+            GRACEFUL_STOP,
+        ],
+    },
+    TableSpec {
+        title: "[scenario.load] of constant-arrival-rate",
+        doc: "So many iterations start per second, whatever became of the ones before.",
+        keys: &[
+            EXECUTOR,
+            KeySpec::new("rate", Kind::Rate { positive: true }, Need::Required, "Starts of iterations."),
+            RUN_FOR,
+            PRE_ALLOCATED,
+            MAX_VUS,
+            GRACEFUL_STOP,
+        ],
+    },
+    TableSpec {
+        title: "[scenario.load] of ramping-arrival-rate",
+        doc: "A rate of starts that changes in stages, linearly within each.",
+        keys: &[
+            EXECUTOR,
+            KeySpec::new("start_rate", Kind::Rate { positive: false }, Need::Default("0/s"), "The rate at the start."),
+            KeySpec::new("stages", Kind::List(&STAGE_RATE), Need::Required, "The stages, one after the other."),
+            PRE_ALLOCATED,
+            MAX_VUS,
+            GRACEFUL_STOP,
+        ],
+    },
+];
+
+/// The executors, among them the one that goes with each description of [`LOADS`].
+pub(crate) fn executors() -> impl Iterator<Item = (&'static str, &'static TableSpec)> {
+    EXECUTORS.iter().copied().zip(LOADS)
+}
+
+pub(crate) fn read_load(reader: &mut Reader<'_>, node: &Node) -> Option<Load> {
+    let Some(table) = node.table() else {
+        reader.complain(node, Complaint::new(format!("expected a table, found {}", node.found())));
+        return None;
+    };
+    let Some(executor) = table.get("executor") else {
+        let help = format!("known here: {}", suggest::list(EXECUTORS));
+        reader.report(node.span, "missing key `executor` in [scenario.load]", help);
+        return None;
+    };
+    let name = match String::read(executor, EXECUTOR.kind, reader.sources) {
+        Ok(name) => name,
+        Err(complaint) => {
+            reader.complain(executor, complaint);
+            return None;
+        }
+    };
+    let (_, spec) = executors().find(|(known, _)| *known == name)?;
+    let section = reader.section_of(spec, table, node.span, |key| elsewhere(key, spec));
+    let shape = read_shape(reader, &section, &name)?;
+    Some(Load { shape, graceful_stop: reader.value(&section, "graceful_stop") })
+}
+
+/// Which executors have `key`, if it isn't more likely misspelt.
+fn elsewhere(key: &str, here: &TableSpec) -> Option<String> {
+    let owners: Vec<&str> = executors().filter(|(_, spec)| spec.key(key).is_some()).map(|(name, _)| name).collect();
+    if owners.is_empty() {
+        return None;
+    }
+    let known: Vec<&str> = here.names().collect();
+    Some(format!("`{key}` belongs to {}; this executor has {}", suggest::list(&owners), suggest::list(&known)))
+}
+
+fn read_shape(reader: &mut Reader<'_>, section: &Section<'_>, executor: &str) -> Option<Shape> {
+    // Asked for by every executor's section, so that it counts as read.
+    reader.find(section, "executor");
+    Some(match executor {
+        "constant-vus" => Shape::ConstantVus {
+            vus: reader.value(section, "vus"),
+            duration: reader.value(section, "duration"),
+            think_time: reader.value(section, "think_time"),
+        },
+        "ramping-vus" => Shape::RampingVus {
+            start_vus: reader.value(section, "start_vus"),
+            stages: read_stages(reader, section, &STAGE_VUS),
+            graceful_ramp_down: reader.value(section, "graceful_ramp_down"),
+            think_time: reader.value(section, "think_time"),
+        },
+        "per-vu-iterations" => Shape::PerVuIterations {
+            vus: reader.value(section, "vus"),
+            iterations: reader.value(section, "iterations"),
+            max_duration: reader.value(section, "max_duration"),
+            think_time: reader.value(section, "think_time"),
+        },
+        "shared-iterations" => {
+            let (vus, iterations) = (reader.value(section, "vus"), reader.value(section, "iterations"));
+            if iterations < vus && iterations > 0 {
+                let span = section.table.get("iterations").map_or(section.span, |node| node.span);
+                let help = format!("set `iterations` to at least {vus}, or use `per-vu-iterations`");
+                reader.report(span, format!("{iterations} iterations are not enough for {vus} users"), help);
+            }
+            Shape::SharedIterations {
+                vus,
+                iterations,
+                max_duration: reader.value(section, "max_duration"),
+                think_time: reader.value(section, "think_time"),
+            }
+        }
+        "constant-arrival-rate" => {
+            let (pre_allocated_vus, max_vus) = read_open_vus(reader, section);
+            Shape::ConstantArrivalRate {
+                rate: reader.value(section, "rate"),
+                duration: reader.value(section, "duration"),
+                pre_allocated_vus,
+                max_vus,
+            }
+        }
+        "ramping-arrival-rate" => {
+            let (pre_allocated_vus, max_vus) = read_open_vus(reader, section);
+            Shape::RampingArrivalRate {
+                start_rate: reader.value(section, "start_rate"),
+                stages: read_stages(reader, section, &STAGE_RATE),
+                pre_allocated_vus,
+                max_vus,
+            }
+        }
+        _ => return None,
+    })
+}
+
+fn read_open_vus(reader: &mut Reader<'_>, section: &Section<'_>) -> (u32, u32) {
+    let ready: u32 = reader.value(section, "pre_allocated_vus");
+    let most = reader.optional(section, "max_vus").unwrap_or(ready);
+    if most < ready {
+        let span = section.table.get("max_vus").map_or(section.span, |node| node.span);
+        let message = format!("`max_vus` is {most}, less than the {ready} of `pre_allocated_vus`");
+        reader.report(span, message, format!("set it to at least {ready}"));
+    }
+    (ready, most)
+}
+
+fn read_stages<T: Leaf + Default>(
+    reader: &mut Reader<'_>,
+    section: &Section<'_>,
+    spec: &'static TableSpec,
+) -> Vec<Stage<T>> {
+    let before = reader.findings.len();
+    let items = reader.items(section, "stages");
+    let mut stages = Vec::with_capacity(items.len());
+    for item in items {
+        if let Some(stage) = reader.section(spec, item) {
+            stages.push(Stage { duration: reader.value(&stage, "duration"), target: reader.value(&stage, "target") });
+        }
+    }
+    if let Some(node) = section.table.get("stages")
+        && reader.findings.len() == before
+        && total(&stages).is_zero()
+    {
+        let message = if stages.is_empty() {
+            "there are no stages".to_owned()
+        } else {
+            format!("the stages take {} together", DurationText(Duration::ZERO))
+        };
+        reader.report(node.span, message, "add a stage, like `{ duration = \"30s\", target = .. }`".to_owned());
+    }
+    stages
+}

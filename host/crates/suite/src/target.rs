@@ -1,0 +1,144 @@
+//! `[targets.NAME]`: what is tested, and how to talk to it.
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use url::Url;
+
+use crate::{
+    node::Node,
+    reader::{Located, Reader},
+    size::Size,
+    spec::{COUNT_OR_NONE, KeySpec, Kind, Need, SOME_DURATION, TableSpec},
+};
+
+/// A server under test.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name in the suite.
+    pub name: String,
+    /// The base URL: http or https, without user, query or fragment.
+    pub url: Url,
+    /// The credential that every request to it carries, unless the plugin asks for another one; None for no credential.
+    pub credential: Option<Located<String>>,
+    /// A file of PEM certificates to trust beside the system's, relative to the suite; None for the system's only.
+    pub ca: Option<Located<String>>,
+    /// Whether any certificate is accepted.
+    pub insecure: bool,
+    /// Which version of HTTP to speak.
+    pub http: HttpVersion,
+    /// From sending a request to its response's last byte, unless the plugin asks for another one.
+    pub timeout: Duration,
+    /// Name resolution, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// The largest response body.
+    pub body_limit: Size,
+    /// How long an unused connection is kept.
+    pub idle_timeout: Duration,
+    /// The most connections of one worker; None for no limit.
+    pub connections: Option<NonZeroU32>,
+    /// Whether compressed responses are asked for and decoded.
+    pub compression: bool,
+    /// Headers of every request, by name.
+    pub headers: BTreeMap<String, String>,
+}
+
+impl Target {
+    /// The base URL as text without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.url.as_str().trim_end_matches('/')
+    }
+}
+
+/// Which version of HTTP to speak to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum HttpVersion {
+    /// HTTP/2 where the server offers it during the TLS handshake, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, also without TLS.
+    Http2,
+}
+
+impl HttpVersion {
+    const ALL: [Self; 3] = [Self::Auto, Self::Http1, Self::Http2];
+}
+
+pub(crate) const TARGET: TableSpec = TableSpec {
+    title: "[targets.NAME]",
+    doc: "A server under test. Scenarios, collectors and reporters name it; the name `simulated` is the built-in \
+          simulated server.",
+    keys: &[
+        KeySpec::new("url", Kind::Url, Need::Required, "The base URL, `http` or `https`."),
+        KeySpec::new(
+            "credential",
+            Kind::Text,
+            Need::Absent("no credential"),
+            "The credential of every request to this target: a name of `[credentials]`.",
+        ),
+        KeySpec::new(
+            "ca",
+            Kind::Text,
+            Need::Absent("the system's certificates only"),
+            "A PEM file of certificates to trust beside the system's, relative to the suite.",
+        ),
+        KeySpec::new("insecure", Kind::Bool, Need::Default("false"), "Accept any certificate. For test servers only."),
+        KeySpec::new(
+            "http",
+            Kind::Choice(&["auto", "1.1", "2"]),
+            Need::Default("auto"),
+            "The version of HTTP. `auto` takes 2 where the server offers it during the TLS handshake.",
+        ),
+        KeySpec::new(
+            "timeout",
+            SOME_DURATION,
+            Need::Default("30s"),
+            "From sending a request to the last byte of its response.",
+        ),
+        KeySpec::new(
+            "connect_timeout",
+            SOME_DURATION,
+            Need::Default("5s"),
+            "Name resolution, TCP and TLS handshake together.",
+        ),
+        KeySpec::new("body_limit", Kind::Size, Need::Default("16MiB"), "The largest response body."),
+        KeySpec::new("idle_timeout", SOME_DURATION, Need::Default("90s"), "How long an unused connection is kept."),
+        KeySpec::new(
+            "connections",
+            COUNT_OR_NONE,
+            Need::Default("0"),
+            "The most connections of one worker thread; 0 for no limit.",
+        ),
+        KeySpec::new("compression", Kind::Bool, Need::Default("true"), "Ask for compressed responses and decode them."),
+        KeySpec::new("headers", Kind::TextMap, Need::Absent("none"), "Headers of every request."),
+    ],
+};
+
+/// Checks a header's name: the token of RFC 9110, section 5.6.2.
+pub(crate) fn check_header_name(name: &str) -> Result<(), String> {
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if !name.is_empty() && name.chars().all(token) { Ok(()) } else { Err(format!("`{name}` is no header name")) }
+}
+
+pub(crate) fn read_target(reader: &mut Reader<'_>, name: &str, node: &Node) -> Option<Target> {
+    let section = reader.section(&TARGET, node)?;
+    let url: Option<Url> = reader.optional(&section, "url");
+    let target = Target {
+        name: name.to_owned(),
+        url: Url::parse("http://unknown").ok()?,
+        credential: reader.located(&section, "credential"),
+        ca: reader.located(&section, "ca"),
+        insecure: reader.value(&section, "insecure"),
+        http: reader.choice(&section, "http", &HttpVersion::ALL).unwrap_or_default(),
+        timeout: reader.value(&section, "timeout"),
+        connect_timeout: reader.value(&section, "connect_timeout"),
+        body_limit: reader.value(&section, "body_limit"),
+        idle_timeout: reader.value(&section, "idle_timeout"),
+        connections: NonZeroU32::new(reader.value(&section, "connections")),
+        compression: reader.value(&section, "compression"),
+        headers: reader.text_map(&section, "headers", check_header_name),
+    };
+    Some(Target { url: url?, ..target })
+}
