@@ -21,6 +21,11 @@ macro_rules! builtins {
                 match self { $(Self::$variant => $name,)+ }
             }
 
+            /// The one with this name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|builtin| builtin.name() == name)
+            }
+
             /// The metric's definition.
             pub fn def(self) -> MetricDef {
                 match self {

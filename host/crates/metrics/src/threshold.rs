@@ -249,6 +249,15 @@ impl Threshold {
         self
     }
 
+    /// The unit of the figure that is compared (per second, for the rate of a counter).
+    pub fn unit(&self, def: &MetricDef) -> Unit {
+        match (def.kind, self.aggregation) {
+            (MetricKind::Distribution, Aggregation::Count) => Unit::None,
+            (MetricKind::Rate, _) => Unit::Ratio,
+            _ => def.unit,
+        }
+    }
+
     /// Whether aggregation and unit fit the metric.
     ///
     /// # Errors
@@ -272,11 +281,7 @@ impl Threshold {
             let message = format!("`{aggregation}` does not work on `{metric}`, which is a {}: {offer} do", def.kind);
             return Err(ThresholdError { span: self.aggregation_span.clone(), message });
         }
-        let unit = match (def.kind, aggregation) {
-            (MetricKind::Distribution, A::Count) => Unit::None,
-            (MetricKind::Rate, _) => Unit::Ratio,
-            _ => def.unit,
-        };
+        let unit = self.unit(def);
         let per_second = def.kind == MetricKind::Counter && *aggregation == A::Rate;
         let (fits, example) = match unit {
             Unit::None => (self.amount == Amount::Plain, "a number"),

@@ -1,0 +1,344 @@
+//! From totals to the summary: who did how much, how well, and what the verdict is.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use kperf_metrics::{
+    Arrivals, Builtin, Delta, Evaluation, Evidence, Judged, Outcome, Saturation, Tags, Threshold, Totals, Unit,
+    Verdict, judge,
+};
+
+use super::{
+    CheckSummary, End, FailureKind, GeneratorSummary, Incident, Iterations, MetricSummary, Opening, OperationSummary,
+    Phases, ReasonSummary, ScenarioChange, ScenarioInfo, ScenarioState, ScenarioSummary, Spread, Status, StatusCount,
+    Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, summary::VERSION,
+};
+use crate::exit::Exit;
+
+/// When a scenario made load.
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    started: Option<u64>,
+    finished: Option<u64>,
+    elapsed: Duration,
+    interrupted: u64,
+}
+
+/// Everything that a journal says, small enough to hold.
+#[derive(Debug)]
+pub(super) struct Story {
+    pub(super) opening: Opening,
+    pub(super) totals: Totals,
+    pub(super) incidents: Vec<Incident>,
+    /// Thresholds that stopped the run: scenario and text.
+    pub(super) aborted: BTreeSet<(String, String)>,
+    pub(super) end: Option<End>,
+    /// The end of the last interval, in nanoseconds since the Unix epoch.
+    pub(super) last: u64,
+    loads: BTreeMap<String, Load>,
+}
+
+impl Story {
+    pub(super) fn new(opening: Opening, totals: Totals) -> Self {
+        let last = opening.run.start_unix_ns;
+        let (incidents, aborted, loads) = Default::default();
+        Self { opening, totals, incidents, aborted, end: None, last, loads }
+    }
+
+    /// Takes in a scenario's change of state.
+    pub(super) fn change(&mut self, change: ScenarioChange) {
+        match change {
+            ScenarioChange::Started { scenario, unix_ns } => {
+                self.loads.entry(scenario).or_default().started = Some(unix_ns);
+            }
+            ScenarioChange::Finished { scenario, unix_ns, elapsed_ns, interrupted } => {
+                let load = self.loads.entry(scenario).or_default();
+                load.finished = Some(unix_ns);
+                load.elapsed = Duration::from_nanos(elapsed_ns);
+                load.interrupted = interrupted;
+            }
+        }
+    }
+
+    /// The summary.
+    pub(super) fn summary(&self) -> Summary {
+        let interrupted = self.end.is_none_or(|end| end.interrupted);
+        let mut judged = Vec::new();
+        for scenario in &self.opening.scenarios {
+            let elapsed = self.load(&scenario.name).elapsed;
+            judged.extend(scenario.thresholds.iter().map(|text| self.judged(&scenario.name, text, elapsed)));
+        }
+        judged.extend(self.opening.thresholds.iter().map(|text| self.judged("", text, self.elapsed())));
+        let scenarios: Vec<_> = self.opening.scenarios.iter().map(|scenario| self.scenario(scenario)).collect();
+        let verdict = judge(&self.evidence(&judged, &scenarios, interrupted));
+        let mut run = self.opening.run.clone();
+        run.end = Some(instant(self.end.map_or(self.last, |end| end.unix_ns)));
+        run.status = if interrupted { Status::Interrupted } else { Status::Complete };
+        Summary {
+            version: VERSION,
+            run,
+            interrupted,
+            verdict: self.verdict(&verdict, interrupted),
+            thresholds: judged.iter().map(|judged| self.threshold(judged)).collect(),
+            scenarios,
+            metrics: self.metrics(None),
+            incidents: self.incidents.clone(),
+        }
+    }
+
+    /// When a scenario made load; one that did not finish did so up to the last data.
+    fn load(&self, scenario: &str) -> Load {
+        let mut load = self.loads.get(scenario).copied().unwrap_or_default();
+        if let (Some(started), None) = (load.started, load.finished) {
+            load.elapsed = Duration::from_nanos(self.last.saturating_sub(started));
+        }
+        load
+    }
+
+    /// From the first scenario's start to the last one's end.
+    fn elapsed(&self) -> Duration {
+        let first = self.loads.values().filter_map(|load| load.started).min();
+        let last = self.loads.values().map(|load| load.finished.unwrap_or(self.last)).max();
+        Duration::from_nanos(last.unwrap_or_default().saturating_sub(first.unwrap_or(u64::MAX)))
+    }
+
+    fn judged(&self, scenario: &str, text: &str, elapsed: Duration) -> Judged {
+        let parsed = Threshold::parse(text).ok();
+        let parsed = if scenario.is_empty() { parsed } else { parsed.map(|t| t.within("scenario", scenario)) };
+        let def = parsed.as_ref().and_then(|threshold| self.totals.registry().named(threshold.metric()));
+        let unit = parsed.as_ref().zip(def).map_or(Unit::None, |(threshold, def)| threshold.unit(&def));
+        // The suite was checked before the run: what can't be read here has no samples either.
+        let evaluation = parsed.map_or(Evaluation::NoSamples, |threshold| threshold.evaluate(&self.totals, elapsed));
+        Judged { scenario: scenario.to_owned(), text: text.to_owned(), evaluation, unit }
+    }
+
+    fn threshold(&self, judged: &Judged) -> ThresholdSummary {
+        ThresholdSummary {
+            scenario: Some(judged.scenario.clone()).filter(|name| !name.is_empty()),
+            text: judged.text.clone(),
+            outcome: match judged.evaluation {
+                Evaluation::Pass(_) => ThresholdOutcome::Pass,
+                Evaluation::Breach(_) => ThresholdOutcome::Breach,
+                Evaluation::NoSamples => ThresholdOutcome::NoSamples,
+            },
+            value: judged.evaluation.value(),
+            unit: judged.unit.to_string(),
+            aborted: self.aborted.contains(&(judged.scenario.clone(), judged.text.clone())),
+        }
+    }
+
+    fn evidence(&self, judged: &[Judged], scenarios: &[ScenarioSummary], interrupted: bool) -> Evidence {
+        let names = scenarios.iter().map(|scenario| scenario.name.clone());
+        let open = scenarios.iter().filter(|scenario| scenario.open_model);
+        Evidence {
+            thresholds: judged.to_vec(),
+            generators: names.map(|name| (name.clone(), Saturation::of(&self.totals, &name))).collect(),
+            arrivals: open
+                .map(|scenario| {
+                    let Iterations { count, interrupted, dropped, .. } = scenario.iterations;
+                    Arrivals { scenario: scenario.name.clone(), due: count + interrupted + dropped, dropped }
+                })
+                .collect(),
+            rejected: self.totals.rejected,
+            dropped: self.totals.dropped,
+            interrupted,
+        }
+    }
+
+    fn verdict(&self, verdict: &Verdict, interrupted: bool) -> VerdictSummary {
+        let exit = match verdict.outcome {
+            _ if interrupted => Exit::Interrupted,
+            Outcome::Pass => Exit::Pass,
+            Outcome::Fail => Exit::ThresholdBreached,
+            Outcome::Inconclusive => Exit::Inconclusive,
+        };
+        let reasons = verdict.reasons.iter().map(|reason| ReasonSummary {
+            kind: reason.kind().to_owned(),
+            scenario: reason.scenario().map(str::to_owned),
+            text: reason.to_string(),
+        });
+        VerdictSummary {
+            outcome: verdict.outcome.to_string(),
+            exit_code: self.end.and_then(|end| end.exit_code).unwrap_or(exit as u8),
+            reasons: reasons.collect(),
+        }
+    }
+
+    fn scenario(&self, info: &ScenarioInfo) -> ScenarioSummary {
+        let of = Selection { totals: &self.totals, tags: Tags::new([("scenario", info.name.as_str())]) };
+        let load = self.load(&info.name);
+        ScenarioSummary {
+            name: info.name.clone(),
+            plugin: info.plugin.clone(),
+            mode: info.mode.clone(),
+            executor: info.executor.clone(),
+            open_model: info.open_model,
+            state: match (load.started, load.finished) {
+                (None, None) => ScenarioState::NotStarted,
+                (Some(_), None) => ScenarioState::Running,
+                (_, Some(_)) => ScenarioState::Finished,
+            },
+            start: load.started.map(instant),
+            end: load.started.map(|_| instant(load.finished.unwrap_or(self.last))),
+            elapsed: load.elapsed.as_secs_f64(),
+            iterations: iterations(&of, load),
+            iteration_duration: of.spread(Builtin::IterationDuration),
+            iteration_response_time: of.spread(Builtin::IterationResponseTime),
+            operations: operations(&of, load.elapsed),
+            checks: of.by_tag(Builtin::Checks, "check").into_iter().map(check).collect(),
+            metrics: self.metrics(Some(&info.name)),
+            data_sent: of.sum(Builtin::DataSent),
+            data_received: of.sum(Builtin::DataReceived),
+            generator: generator(&of, info),
+        }
+    }
+
+    /// Every series of the plugins' own metrics in a scenario, or of those in none.
+    fn metrics(&self, scenario: Option<&str>) -> Vec<MetricSummary> {
+        let own = self
+            .totals
+            .iter()
+            .filter(|(info, _)| info.tags.get("scenario") == scenario && Builtin::named(&info.metric.name).is_none());
+        let mut metrics: Vec<_> = own
+            .map(|(info, delta)| {
+                let tags = info.tags.iter().filter(|(key, _)| *key != "scenario");
+                let (value, count, spread) = match delta {
+                    Delta::Counter(sum) => (*sum, None, None),
+                    Delta::Gauge(gauge) => (gauge.last, Some(gauge.count), None),
+                    Delta::Rate(rate) => (rate.share(), Some(rate.total), None),
+                    Delta::Distribution(histogram) => {
+                        (histogram.mean(), Some(histogram.count()), Some(histogram.figures().into()))
+                    }
+                };
+                let ends = if let Delta::Gauge(gauge) = delta { Some((gauge.min, gauge.max)) } else { None };
+                MetricSummary {
+                    name: info.metric.name.to_string(),
+                    kind: info.metric.kind.to_string(),
+                    unit: info.metric.unit.to_string(),
+                    tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+                    value,
+                    min: ends.map(|(min, _)| min),
+                    max: ends.map(|(_, max)| max),
+                    count,
+                    spread,
+                }
+            })
+            .collect();
+        metrics.sort_by(|a, b| (&a.name, &a.tags).cmp(&(&b.name, &b.tags)));
+        metrics
+    }
+}
+
+/// The series of one scenario, or of one operation in it.
+struct Selection<'a> {
+    totals: &'a Totals,
+    tags: Tags,
+}
+
+impl Selection<'_> {
+    fn get(&self, metric: Builtin) -> Option<Delta> {
+        self.totals.select(metric.name(), &self.tags)
+    }
+
+    fn spread(&self, metric: Builtin) -> Option<Spread> {
+        match self.get(metric)? {
+            Delta::Distribution(histogram) if histogram.count() > 0 => Some(histogram.figures().into()),
+            _ => None,
+        }
+    }
+
+    fn sum(&self, metric: Builtin) -> f64 {
+        if let Some(Delta::Counter(sum)) = self.get(metric) { sum } else { 0.0 }
+    }
+
+    /// A counter of whole things.
+    fn count(&self, metric: Builtin) -> u64 {
+        self.sum(metric).round() as u64
+    }
+
+    /// What the metric gathered per value of a tag, by that value; series without the tag are left out.
+    fn by_tag(&self, metric: Builtin, key: &str) -> BTreeMap<String, Delta> {
+        let mut values: BTreeMap<String, Delta> = BTreeMap::new();
+        for id in self.totals.registry().select(metric.name(), &self.tags) {
+            let (Some(info), Some(delta)) = (self.totals.registry().info(id), self.totals.get(id)) else { continue };
+            let Some(value) = info.tags.get(key) else { continue };
+            match values.get_mut(value) {
+                Some(known) => known.merge(delta),
+                None => {
+                    values.insert(value.to_owned(), delta.clone());
+                }
+            }
+        }
+        values
+    }
+
+    /// A counter of whole things per value of a tag; values that were never counted are left out.
+    fn counts(&self, metric: Builtin, key: &str) -> impl Iterator<Item = (String, u64)> {
+        self.by_tag(metric, key).into_iter().filter_map(|(value, delta)| match delta {
+            Delta::Counter(sum) if sum > 0.0 => Some((value, sum.round() as u64)),
+            _ => None,
+        })
+    }
+}
+
+fn per_second(count: u64, elapsed: Duration) -> f64 {
+    if elapsed.is_zero() { 0.0 } else { count as f64 / elapsed.as_secs_f64() }
+}
+
+fn iterations(of: &Selection<'_>, load: Load) -> Iterations {
+    let count = of.count(Builtin::Iterations);
+    let failures = of.counts(Builtin::IterationsFailed, "kind");
+    Iterations {
+        count,
+        rate: per_second(count, load.elapsed),
+        failed: of.count(Builtin::IterationsFailed),
+        failures: failures.map(|(kind, count)| FailureKind { kind, count }).collect(),
+        dropped: of.count(Builtin::DroppedIterations),
+        interrupted: load.interrupted,
+    }
+}
+
+fn operations(of: &Selection<'_>, elapsed: Duration) -> Vec<OperationSummary> {
+    let names: Vec<_> = of.counts(Builtin::HttpReqs, "operation").collect();
+    let summary = |(operation, count): (String, u64)| {
+        let of = Selection { totals: of.totals, tags: of.tags.with("operation", &operation) };
+        let statuses = of.counts(Builtin::HttpReqs, "status");
+        OperationSummary {
+            operation,
+            count,
+            failures: if let Some(Delta::Rate(rate)) = of.get(Builtin::HttpReqFailed) { rate.trues } else { 0 },
+            rate: per_second(count, elapsed),
+            statuses: statuses.map(|(status, count)| StatusCount { status, count }).collect(),
+            duration: of.spread(Builtin::HttpReqDuration),
+            response_time: of.spread(Builtin::HttpReqResponseTime),
+            phases: Phases {
+                blocked: of.spread(Builtin::HttpReqBlocked),
+                connecting: of.spread(Builtin::HttpReqConnecting),
+                tls: of.spread(Builtin::HttpReqTlsHandshaking),
+                sending: of.spread(Builtin::HttpReqSending),
+                waiting: of.spread(Builtin::HttpReqWaiting),
+                receiving: of.spread(Builtin::HttpReqReceiving),
+            },
+        }
+    };
+    names.into_iter().map(summary).collect()
+}
+
+fn check((name, delta): (String, Delta)) -> CheckSummary {
+    let (passes, total) = if let Delta::Rate(rate) = delta { (rate.trues, rate.total) } else { (0, 0) };
+    CheckSummary { name, passes, fails: total - passes }
+}
+
+fn generator(of: &Selection<'_>, info: &ScenarioInfo) -> GeneratorSummary {
+    let saturation = Saturation::of(of.totals, &info.name);
+    GeneratorSummary {
+        workers: info.workers,
+        worker_cpu: of.spread(Builtin::WorkerCpu),
+        guest_cpu: of.sum(Builtin::GuestCpu),
+        start_delay: of.spread(Builtin::IterationStartDelay),
+        late_share: saturation.late_share,
+        busy_share: saturation.busy_share,
+    }
+}

@@ -1,0 +1,409 @@
+//! From the journal to the results.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write as _},
+    path::Path,
+};
+
+use hdrhistogram::serialization::V2DeflateSerializer;
+use kperf_metrics::{Delta, Interval, IntervalRecord, Registry, SeriesId, Totals};
+use parquet::errors::ParquetError;
+use rustc_hash::FxHashMap;
+
+use super::{
+    Incident, Opening, Summary, ThresholdState,
+    condense::Story,
+    histograms::{HistogramLog, LogError},
+    incident::Incidents,
+    journal::{Entry, Replay, SeriesEntry},
+    replace::replace,
+    seconds::{Second, Seconds},
+    series::SeriesWriter,
+};
+
+/// The results could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The folder has no journal that can be read.
+    #[error("can't read journal.jsonl: {0}; give the folder of a run, the one with run.json in it")]
+    Journal(io::Error),
+    /// The journal does not begin as one.
+    #[error("journal.jsonl does not begin with a run: it is no journal, or another version of kperf wrote it")]
+    NoRun,
+    /// A result could not be written.
+    #[error("can't write the results: {0}; check the folder's permissions and the space on its disk")]
+    Write(#[from] io::Error),
+    /// The series could not be written.
+    #[error("can't write series.parquet: {0}")]
+    Series(#[from] ParquetError),
+    /// The histograms could not be written.
+    #[error("can't write histograms.hlog: {0}")]
+    Histograms(LogError),
+}
+
+/// Makes `summary.json`, `series.parquet` and `histograms.hlog` of a run from its journal, and completes `run.json`.
+/// A journal without an end belongs to a run that was killed: the results reach as far as the journal does, and say so.
+///
+/// # Errors
+/// When the folder holds no journal, or the results can't be written.
+pub fn finish(dir: &Path) -> Result<Summary, ReportError> {
+    let mut replay = Replay::open(dir).map_err(ReportError::Journal)?;
+    let Some(Entry::Run(opening)) = replay.next().map_err(ReportError::Journal)? else {
+        return Err(ReportError::NoRun);
+    };
+    let start = opening.run.start_unix_ns;
+    let story = replace(&dir.join("series.parquet"), |rows| {
+        let mut rows = SeriesWriter::new(rows, start)?;
+        let story = replace(&dir.join("histograms.hlog"), |file| {
+            let mut file = BufWriter::new(file);
+            let story = Retelling::new(&mut rows, start).tell(*opening, replay, &mut file)?;
+            file.flush()?;
+            Ok::<_, ReportError>(story)
+        })?;
+        rows.finish()?;
+        Ok::<_, ReportError>(story)
+    })?;
+    let summary = story.summary();
+    let text = serde_json::to_string_pretty(&summary).map_err(io::Error::from)?;
+    replace(&dir.join("summary.json"), |mut file: File| writeln!(file, "{text}"))?;
+    summary.run.write(dir)?;
+    Ok(summary)
+}
+
+/// One walk through a journal.
+struct Retelling<'a> {
+    registry: Registry,
+    /// The journal's number of a series, and the one it has here.
+    known: FxHashMap<u32, SeriesId>,
+    seconds: Seconds,
+    rows: &'a mut SeriesWriter,
+    start: u64,
+}
+
+impl<'a> Retelling<'a> {
+    fn new(rows: &'a mut SeriesWriter, start: u64) -> Self {
+        // The limit was held while the run went on.
+        let registry = Registry::new(usize::MAX);
+        Self { registry, known: FxHashMap::default(), seconds: Seconds::new(start), rows, start }
+    }
+
+    fn tell(mut self, opening: Opening, mut replay: Replay, log: &mut BufWriter<File>) -> Result<Story, ReportError> {
+        let mut serializer = V2DeflateSerializer::new();
+        let mut log = HistogramLog::new(log, &mut serializer, self.start)?;
+        let mut story = Story::new(opening, Totals::new(self.registry.clone()));
+        let mut incidents = Incidents::default();
+        let mut damaged = 0;
+        while let Some(entry) = replay.next().map_err(ReportError::Journal)? {
+            match entry {
+                // A journal has one run; a second line of that kind has nothing to add.
+                Entry::Run(_) => {}
+                Entry::Series(entry) => damaged += u64::from(!self.meet(entry)),
+                Entry::Interval(record) => match self.restore(record) {
+                    Some(interval) => {
+                        story.totals.add(&interval);
+                        story.last = story.last.max(interval.end);
+                        let (registry, rows) = (&self.registry, &mut *self.rows);
+                        self.seconds
+                            .add(interval, registry, |at, second| write(registry, rows, &mut log, at, second))?;
+                    }
+                    None => damaged += 1,
+                },
+                Entry::Scenario(change) => story.change(change),
+                Entry::Threshold(change) => {
+                    if change.state == ThresholdState::Aborted {
+                        story.aborted.insert((change.scenario, change.threshold));
+                    }
+                }
+                Entry::Incident(incident) => incidents.add(incident),
+                Entry::End(end) => story.end = Some(end),
+            }
+        }
+        let (registry, rows) = (&self.registry, &mut *self.rows);
+        self.seconds.finish(|at, second| write(registry, rows, &mut log, at, second))?;
+        damaged += replay.damaged;
+        if damaged > 0 {
+            incidents.add(Incident {
+                source: "host".to_owned(),
+                kind: "journal-damaged".to_owned(),
+                message: "lines of journal.jsonl can't be read, their samples are missing; was the disk full?"
+                    .to_owned(),
+                count: damaged,
+            });
+            // What is missing is unknown; that something is missing has to reach the verdict.
+            story.totals.dropped += damaged;
+        }
+        story.incidents = incidents.into_list();
+        Ok(story)
+    }
+
+    /// Registers a series of the journal; false if it can't be one.
+    fn meet(&mut self, entry: SeriesEntry) -> bool {
+        let metric = self.registry.metric(&entry.metric).ok();
+        let id = metric.and_then(|metric| self.registry.series(metric, entry.tags).ok());
+        id.map(|id| self.known.insert(entry.id, id)).is_some()
+    }
+
+    /// The interval with this walk's ids; none if it was damaged.
+    fn restore(&self, record: IntervalRecord) -> Option<Interval> {
+        let mut interval = record.restore().ok()?;
+        for (id, _) in &mut interval.deltas {
+            *id = *self.known.get(&id.number())?;
+        }
+        for dated in &mut interval.dated {
+            dated.series = *self.known.get(&dated.series.number())?;
+        }
+        interval.deltas.sort_by_key(|(id, _)| *id);
+        Some(interval)
+    }
+}
+
+/// Writes a second into both files.
+fn write<W: io::Write>(
+    registry: &Registry,
+    rows: &mut SeriesWriter,
+    log: &mut HistogramLog<'_, W>,
+    at: i64,
+    second: &Second,
+) -> Result<(), ReportError> {
+    for (id, delta) in second {
+        let Some(info) = registry.info(*id) else { continue };
+        rows.push(at, &info, delta)?;
+        if let Delta::Distribution(histogram) = delta {
+            log.push(at, &info, histogram).map_err(ReportError::Histograms)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs};
+
+    use arrow_array::{Array as _, Float64Array, Int64Array, StringArray, cast::AsArray as _, types::Int64Type};
+    use kperf_metrics::{Builtin, MetricDef, MetricKind, Shard, Tags, Unit};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::*;
+    use crate::report::{
+        End, Journal, Machine, PluginInfo, RunInfo, ScenarioChange, ScenarioInfo, ScenarioState, Status,
+        ThresholdChange, ThresholdOutcome, digest_of, instant,
+    };
+
+    const START: u64 = 1_700_000_000_000_000_000;
+    const SECOND: u64 = 1_000_000_000;
+
+    fn opening() -> Opening {
+        Opening {
+            run: RunInfo {
+                id: "r1".into(),
+                suite: "quick".into(),
+                suite_digest: digest_of(b"[suite]"),
+                environment: Some("local".into()),
+                plugins: vec![PluginInfo {
+                    name: "http-runner".into(),
+                    version: "0.1.0".into(),
+                    digest: digest_of(b"wasm"),
+                    source: "built-in".into(),
+                }],
+                host_version: "0.1.0".into(),
+                git_commit: None,
+                machine: Machine::detect(),
+                start_unix_ns: START,
+                start: instant(START),
+                end: None,
+                status: Status::Running,
+            },
+            scenarios: vec![ScenarioInfo {
+                name: "runs".into(),
+                plugin: "http-runner".into(),
+                mode: "REQUESTS".into(),
+                executor: "constant-arrival-rate 10/s".into(),
+                open_model: true,
+                workers: 2,
+                thresholds: vec![
+                    "http_req_duration{operation=create} p(95) < 500ms".into(),
+                    "checks rate > 99%".into(),
+                ],
+            }],
+            thresholds: vec!["http_reqs rate == 20/s".into()],
+        }
+    }
+
+    /// Ten seconds of two operations at 10/s each: `create` takes 100 ms, `get` 5 ms and fails once a second.
+    fn measure(journal: &mut Journal, seconds: u64) {
+        let registry = Registry::default();
+        let tags = Tags::new([("scenario", "runs")]);
+        let id = |builtin: Builtin, tags: &Tags| registry.series(builtin.into(), tags.clone()).unwrap();
+        let depth = MetricDef::new("kfp_queue_depth", MetricKind::Gauge, Unit::None, "");
+        let depth = registry.series(registry.metric(&depth).unwrap(), tags.with("queue", "pods")).unwrap();
+        let change = ScenarioChange::Started { scenario: "runs".into(), unix_ns: START };
+        journal.scenario(change).unwrap();
+        let mut shard = Shard::new(registry.clone(), START);
+        for second in 0..seconds {
+            for request in 0..10_u64 {
+                for (operation, ms) in [("create", 100), ("get", 5)] {
+                    let failed = operation == "get" && request == 0;
+                    let tags = tags.with("operation", operation);
+                    let status = if failed { "503" } else { "200" };
+                    shard.count(id(Builtin::HttpReqs, &tags.with("status", status)), 1.0);
+                    shard.rate(id(Builtin::HttpReqFailed, &tags), failed);
+                    shard.record_ns(id(Builtin::HttpReqDuration, &tags), ms * 1_000_000);
+                }
+                shard.count(id(Builtin::Iterations, &tags), 1.0);
+                shard.rate(id(Builtin::Checks, &tags.with("check", "is json")), true);
+            }
+            shard.count(id(Builtin::IterationsFailed, &tags.with("kind", "http-status")), 1.0);
+            // A series that appears later, and a collector that is a second behind.
+            if second >= 1 {
+                shard.record_at(depth, second as f64, START + (second - 1) * SECOND);
+            }
+            journal.interval(&registry, &shard.take(START + (second + 1) * SECOND)).unwrap();
+        }
+    }
+
+    fn run(dir: &Path) {
+        let mut journal = Journal::create(dir, opening()).unwrap();
+        measure(&mut journal, 10);
+        for _ in 0..3 {
+            let (source, kind, message) = ("runs".into(), "trap".into(), "out of bounds".into());
+            journal.incident(Incident { source, kind, message, count: 2 }).unwrap();
+        }
+        let (scenario, unix_ns) = ("runs".to_owned(), START + 10 * SECOND);
+        let finished = ScenarioChange::Finished { scenario, unix_ns, elapsed_ns: 10 * SECOND, interrupted: 1 };
+        journal.scenario(finished).unwrap();
+        journal.end(End { unix_ns: START + 11 * SECOND, interrupted: false, exit_code: None }).unwrap();
+    }
+
+    #[test]
+    fn a_run_that_ended_gives_its_figures_and_its_verdict() {
+        let dir = tempfile::tempdir().unwrap();
+        run(dir.path());
+        let summary = finish(dir.path()).unwrap();
+        assert_eq!((summary.verdict.outcome.as_str(), summary.verdict.exit_code), ("pass", 0), "{:?}", summary.verdict);
+        assert!(summary.thresholds.iter().all(|t| t.outcome == ThresholdOutcome::Pass), "{:?}", summary.thresholds);
+        assert_eq!((summary.interrupted, summary.run.status), (false, Status::Complete));
+        assert_eq!(summary.run.end.as_deref(), Some("2023-11-14T22:13:31.000Z"));
+        assert_eq!((summary.incidents.len(), summary.incidents[0].count), (1, 6));
+        let scenario = &summary.scenarios[0];
+        assert_eq!((scenario.state, scenario.elapsed), (ScenarioState::Finished, 10.0));
+        let iterations = &scenario.iterations;
+        assert_eq!((iterations.count, iterations.failed, iterations.interrupted), (100, 10, 1));
+        assert_eq!((iterations.rate, iterations.failures[0].kind.as_str()), (10.0, "http-status"));
+        let [create, get] = scenario.operations.as_slice() else { panic!("{:?}", scenario.operations) };
+        assert_eq!((create.operation.as_str(), create.count, create.failures, create.rate), ("create", 100, 0, 10.0));
+        assert_eq!((get.operation.as_str(), get.count, get.failures), ("get", 100, 10));
+        let statuses: Vec<_> = get.statuses.iter().map(|s| (s.status.as_str(), s.count)).collect();
+        assert_eq!(statuses, [("200", 90), ("503", 10)]);
+        assert_eq!(create.duration.map(|spread| (spread.count, spread.p95)), Some((100, 0.1)));
+        assert_eq!(create.phases.connecting, None);
+        assert_eq!((scenario.checks[0].name.as_str(), scenario.checks[0].passes), ("is json", 100));
+        let metric = &scenario.metrics[0];
+        assert_eq!(
+            (metric.name.as_str(), metric.value, metric.tags["queue"].as_str()),
+            ("kfp_queue_depth", 9.0, "pods")
+        );
+        let written = |name: &str| fs::read(dir.path().join(name)).unwrap();
+        assert_eq!(serde_json::from_slice::<Summary>(&written("summary.json")).unwrap(), summary);
+        assert_eq!(serde_json::from_slice::<RunInfo>(&written("run.json")).unwrap(), summary.run);
+    }
+
+    #[test]
+    fn a_killed_run_is_reported_up_to_its_last_whole_second() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(dir.path(), opening()).unwrap();
+        measure(&mut journal, 4);
+        drop(journal);
+        let before: RunInfo = serde_json::from_slice(&fs::read(dir.path().join("run.json")).unwrap()).unwrap();
+        assert_eq!(before.status, Status::Running);
+        // The last line is torn in the middle.
+        let path = dir.path().join("journal.jsonl");
+        let text = fs::read(&path).unwrap();
+        fs::write(&path, &text[..text.len() - 40]).unwrap();
+        let summary = finish(dir.path()).unwrap();
+        assert_eq!((summary.interrupted, summary.run.status), (true, Status::Interrupted));
+        assert_eq!((summary.verdict.outcome.as_str(), summary.verdict.exit_code), ("inconclusive", 130));
+        assert!(summary.verdict.reasons.iter().all(|reason| reason.kind == "interrupted"), "{:?}", summary.verdict);
+        assert!(summary.incidents.is_empty(), "a torn last line is no damage: {:?}", summary.incidents);
+        let scenario = &summary.scenarios[0];
+        assert_eq!((scenario.state, scenario.elapsed, scenario.iterations.count), (ScenarioState::Running, 3.0, 30));
+        assert_eq!(summary.run.end, Some(instant(START + 3 * SECOND)));
+        let again = finish(dir.path()).unwrap();
+        assert_eq!(again, summary, "reporting again changes nothing");
+    }
+
+    #[test]
+    fn a_breach_and_an_abort_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut opening = opening();
+        let text = "http_req_failed rate < 1%".to_owned();
+        opening.scenarios[0].thresholds.push(text.clone());
+        let mut journal = Journal::create(dir.path(), opening).unwrap();
+        measure(&mut journal, 2);
+        let (scenario, state) = ("runs".to_owned(), ThresholdState::Aborted);
+        journal.threshold(ThresholdChange { scenario, threshold: text, state, value: 0.05, unix_ns: START }).unwrap();
+        journal.end(End { unix_ns: START + 2 * SECOND, interrupted: false, exit_code: None }).unwrap();
+        let summary = finish(dir.path()).unwrap();
+        assert_eq!((summary.verdict.outcome.as_str(), summary.verdict.exit_code), ("fail", 3));
+        let breach = &summary.thresholds[2];
+        assert_eq!((breach.outcome, breach.value, breach.aborted), (ThresholdOutcome::Breach, Some(0.05), true));
+        assert_eq!(breach.unit, "ratio");
+    }
+
+    #[test]
+    fn damage_inside_the_journal_makes_the_verdict_doubtful() {
+        let dir = tempfile::tempdir().unwrap();
+        run(dir.path());
+        let path = dir.path().join("journal.jsonl");
+        let text = fs::read_to_string(&path).unwrap();
+        let damaged: Vec<_> =
+            text.lines().enumerate().map(|(at, line)| if at == 20 { &line[..9] } else { line }).collect();
+        fs::write(&path, damaged.join("\n") + "\n").unwrap();
+        let summary = finish(dir.path()).unwrap();
+        assert!(summary.verdict.reasons.iter().any(|reason| reason.kind == "missing-samples"), "{:?}", summary.verdict);
+        assert!(summary.incidents.iter().any(|incident| incident.kind == "journal-damaged"), "{:?}", summary.incidents);
+    }
+
+    #[test]
+    fn a_folder_without_a_run_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(finish(dir.path()), Err(ReportError::Journal(_))));
+        fs::write(dir.path().join("journal.jsonl"), "{}\n").unwrap();
+        assert!(matches!(finish(dir.path()), Err(ReportError::NoRun)));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        run(&dir.path().join("new"));
+        assert!(Journal::create(&dir.path().join("new"), opening()).is_err(), "a journal is never overwritten");
+    }
+
+    #[test]
+    fn the_series_have_one_row_per_second_and_series() {
+        let dir = tempfile::tempdir().unwrap();
+        run(dir.path());
+        finish(dir.path()).unwrap();
+        let file = File::open(dir.path().join("series.parquet")).unwrap();
+        let batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let mut rows = BTreeSet::new();
+        let (mut count, mut requests) = (0, 0.0);
+        for batch in batches.map(Result::unwrap) {
+            let text = |name: &str| -> StringArray { batch.column_by_name(name).unwrap().as_string::<i32>().clone() };
+            let seconds: Int64Array = batch.column_by_name("second").unwrap().as_primitive::<Int64Type>().clone();
+            let values: &Float64Array = batch.column_by_name("value").unwrap().as_primitive();
+            let p95: &Float64Array = batch.column_by_name("p95").unwrap().as_primitive();
+            let [metric, operation, tags] = ["metric", "operation", "tags"].map(text);
+            for at in 0..batch.num_rows() {
+                count += 1;
+                let name = operation.is_valid(at).then(|| operation.value(at));
+                rows.insert(format!("{} {} {name:?} {}", seconds.value(at), metric.value(at), tags.value(at)));
+                if metric.value(at) == "http_reqs" {
+                    requests += values.value(at);
+                }
+                assert_eq!(p95.is_valid(at), metric.value(at) == "http_req_duration");
+            }
+        }
+        assert_eq!((rows.len(), requests), (count, 200.0));
+        // Ten series each second, and nine seconds of the collector's.
+        assert_eq!(count, 10 * 10 + 9, "{rows:?}");
+        assert!(rows.contains("3 http_reqs Some(\"get\") {\"status\":\"503\"}"), "{rows:?}");
+        assert!(rows.contains("0 kfp_queue_depth None {\"queue\":\"pods\"}"), "{rows:?}");
+    }
+}

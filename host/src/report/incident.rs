@@ -1,0 +1,70 @@
+//! Incidents: what went wrong on the way, counted.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Something that went wrong and did not end the run.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct Incident {
+    /// Where it happened: a scenario, a plugin, `host`.
+    pub source: String,
+    /// A short word from a small set: `trap`, `series-limit`.
+    pub kind: String,
+    /// What happened and what to do about it.
+    pub message: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Distinct incidents that a summary lists. A plugin that puts a number into each message must not fill the folder.
+const LISTED: usize = 200;
+
+/// Incidents of a run, equal ones added up, in the order in which they were first seen.
+#[derive(Debug, Default)]
+pub(super) struct Incidents(Vec<Incident>);
+
+impl Incidents {
+    pub(super) fn add(&mut self, incident: Incident) {
+        let same = |known: &&mut Incident| {
+            (&known.source, &known.kind, &known.message) == (&incident.source, &incident.kind, &incident.message)
+        };
+        if let Some(known) = self.0.iter_mut().find(same) {
+            known.count += incident.count;
+        } else if self.0.len() < LISTED {
+            self.0.push(incident);
+        } else {
+            let message = "more of this kind; their messages are in journal.jsonl".to_owned();
+            let length = self.0.len();
+            match self.0.iter_mut().skip(LISTED).find(|i| i.source == incident.source && i.kind == incident.kind) {
+                Some(rest) => rest.count += incident.count,
+                // Kinds are few, but nothing holds a plugin to that.
+                None if length < 2 * LISTED => self.0.push(Incident { message, ..incident }),
+                None => {}
+            }
+        }
+    }
+
+    pub(super) fn into_list(self) -> Vec<Incident> {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_incidents_add_up_and_a_flood_is_cut() {
+        let mut incidents = Incidents::default();
+        for at in 0..1000 {
+            for message in ["the same", &format!("number {at}")] {
+                let (source, kind) = ("s".to_owned(), "trap".to_owned());
+                incidents.add(Incident { source, kind, message: message.to_owned(), count: 1 });
+            }
+        }
+        let list = incidents.into_list();
+        assert_eq!(list.len(), LISTED + 1);
+        assert_eq!((list[0].message.as_str(), list[0].count), ("the same", 1000));
+        assert_eq!(list.iter().map(|i| i.count).sum::<u64>(), 2000);
+    }
+}
