@@ -8,6 +8,7 @@ use std::{
     error::Error,
     fmt::Write as _,
     fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     thread,
@@ -149,8 +150,8 @@ fn build(plugins: &Path, target_dir: &Path) -> Result<(), Box<dyn Error>> {
     if output.status.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    eprintln!("{text}");
+    io::stderr().write_all(&output.stderr)?;
+    let text = String::from_utf8_lossy(&output.stderr);
     let first = text.lines().find(|line| line.starts_with("error")).unwrap_or("the output has no error line");
     let again = format!("cargo build --manifest-path plugins/Cargo.toml --target {TARGET}");
     Err(format!("building the first-party plugins failed, {first}; `{again}` shows all").into())

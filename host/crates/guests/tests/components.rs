@@ -1,5 +1,7 @@
 //! Every plugin is a valid component that exports one world's interface, in the version that the host knows.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the functions that tests share are tests, too")]
+
 use wasmparser::{Parser, Payload, Validator, WasmFeatures};
 
 const WORLDS: [&str; 3] =
