@@ -101,6 +101,10 @@ impl Client {
     /// that it has an `idempotency-key`. Servers close idle connections at any time, so that this is no failure.
     ///
     /// Dropping the future closes its HTTP/1.1 connection or resets its HTTP/2 stream.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async fn would keep its arguments twice, and could lose `Send` unseen"
+    )]
     pub fn send<'a>(&'a self, origin: &'a Origin, mut request: Request) -> impl Future<Output = Exchange> + Send + 'a {
         async move {
             let started = Instant::now();

@@ -40,6 +40,7 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct State {
     /// The most recently used last, so that the others grow old and are closed.
+    #[expect(clippy::vec_box, reason = "a connection is large, and moves from here into a request and back")]
     idle: Vec<Box<http1::Connection>>,
     shared: Vec<Arc<http2::Connection>>,
     links: Vec<Weak<Link>>,
