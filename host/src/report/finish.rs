@@ -6,7 +6,6 @@ use std::{
     path::Path,
 };
 
-use hdrhistogram::serialization::V2DeflateSerializer;
 use kperf_metrics::{Delta, Interval, IntervalRecord, Registry, SeriesId, Totals};
 use parquet::errors::ParquetError;
 use rustc_hash::FxHashMap;
@@ -14,7 +13,7 @@ use rustc_hash::FxHashMap;
 use super::{
     Incident, Opening, Summary, ThresholdState,
     condense::Story,
-    histograms::{HistogramLog, LogError},
+    histograms::{FastV2, HistogramLog, LogError},
     incident::Incidents,
     journal::{Entry, Replay, SeriesEntry},
     replace::replace,
@@ -89,7 +88,7 @@ impl<'a> Retelling<'a> {
     }
 
     fn tell(mut self, opening: Opening, mut replay: Replay, log: &mut BufWriter<File>) -> Result<Story, ReportError> {
-        let mut serializer = V2DeflateSerializer::new();
+        let mut serializer = FastV2::default();
         let mut log = HistogramLog::new(log, &mut serializer, self.start)?;
         let mut story = Story::new(opening, Totals::new(self.registry.clone()));
         let mut incidents = Incidents::default();
