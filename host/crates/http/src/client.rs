@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::body::SendBody;
 use crate::dial::{self, Channel};
 use crate::error::Error;
-use crate::exchange::{Exchange, Measured, Response};
+use crate::exchange::{Exchange, Measured};
 use crate::http1::Deadline;
 use crate::origin::{Origin, OriginConfig, Protocol};
 use crate::pool::{Pool, PoolStats};
@@ -125,7 +125,7 @@ impl Client {
         request: &mut Request,
         started: Instant,
         measured: &mut Measured,
-    ) -> Result<Response, Error> {
+    ) -> Result<(), Error> {
         let deadline = request.timeout.and_then(|limit| Some(Deadline { at: started.checked_add(limit)?, limit }));
         let failed =
             match self.attempt(origin, request, Attempt { at: started, deadline, fresh: false }, measured).await {
@@ -145,7 +145,7 @@ impl Client {
         request: &mut Request,
         attempt: Attempt,
         measured: &mut Measured,
-    ) -> Result<Response, Failed> {
+    ) -> Result<(), Failed> {
         let stop = &self.0.stop;
         if stop.is_stopped() {
             return Err(Error::Interrupted.into());
@@ -171,11 +171,10 @@ impl Client {
                 let Some(connection) = slot.connection() else { return Err(Error::Interrupted.into()) };
                 let result = connection.exchange(outgoing, terms, attempt.deadline, stop, begun, measured).await;
                 let settled = result.is_ok() && connection.settle();
-                result.map(|(response, end)| {
+                result.map(|end| {
                     if settled {
                         slot.keep(end);
                     }
-                    response
                 })
             }
             Channel::Http2(stream) => {

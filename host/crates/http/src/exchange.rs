@@ -69,9 +69,10 @@ pub struct Exchange {
     pub redirects: u32,
 }
 
-/// What is measured while an exchange goes on.
+/// What is known while an exchange goes on. The response is put here once; handing it up call by call would copy it.
 #[derive(Default)]
 pub(crate) struct Measured {
+    pub(crate) response: Option<Response>,
     pub(crate) timing: Timing,
     pub(crate) sent_bytes: u64,
     pub(crate) received_bytes: u64,
@@ -80,8 +81,9 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
-    pub(crate) fn exchange(self, started: Instant, result: Result<Response, Error>) -> Exchange {
-        let Self { timing, sent_bytes, received_bytes, reused, redirects } = self;
+    pub(crate) fn exchange(self, started: Instant, result: Result<(), Error>) -> Exchange {
+        let Self { response, timing, sent_bytes, received_bytes, reused, redirects } = self;
+        let result = result.and_then(|()| response.ok_or(Error::Interrupted));
         Exchange { result, timing, started, sent_bytes, received_bytes, reused, redirects }
     }
 }

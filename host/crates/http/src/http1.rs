@@ -16,7 +16,7 @@ use crate::body::SendBody;
 use crate::client::Stop;
 use crate::error::{Error, Phase};
 use crate::exchange::{Measured, Response};
-use crate::link::{Link, Stream};
+use crate::link::{Link, Stream, Yielded};
 use crate::origin::OriginConfig;
 use crate::receive::{Intake, Terms};
 
@@ -30,6 +30,9 @@ pub(crate) struct Connection {
     closed: bool,
     link: Arc<Link>,
     waker: Waker,
+    yielded: Arc<Yielded>,
+    handover: Waker,
+    receiving: Option<Receiving>,
     /// Kept from request to request: moving a timer to a later instant takes no lock, making one does.
     timer: Option<Pin<Box<Sleep>>>,
     pub(crate) idle_since: Instant,
@@ -67,12 +70,17 @@ impl Connection {
             .await
             .map_err(|error| Error::protocol(&error))?;
         let waker = Waker::from(Arc::clone(&link));
+        let yielded = Arc::new(Yielded::default());
+        let handover = Waker::from(Arc::clone(&yielded));
         Ok(Box::new(Self {
             sender,
             driver,
             closed: false,
             link,
             waker,
+            yielded,
+            handover,
+            receiving: None,
             timer: None,
             idle_since: Instant::now(),
             used: false,
@@ -109,7 +117,7 @@ impl Connection {
         self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(&mut cx).is_ready())
     }
 
-    /// Sends a request and takes the response in.
+    /// Sends a request and takes the response in, into `measured`. Tells when it was over.
     pub(crate) async fn exchange(
         &mut self,
         request: http::Request<SendBody>,
@@ -118,17 +126,15 @@ impl Connection {
         stop: &Stop,
         begun: Instant,
         measured: &mut Measured,
-    ) -> Result<(Response, Instant), Failure> {
+    ) -> Result<Instant, Failure> {
         self.link.restart();
         self.used = true;
         let length = request.body().size_hint().exact().unwrap_or(0);
         let mut head = pin!(self.sender.try_send_request(request));
-        let mut body = None;
         let result = std::future::poll_fn(|cx| {
             for _ in 0..ROUNDS {
                 self.link.mute();
-                let step = self.step(head.as_mut(), &mut body, terms);
-                if let Poll::Ready(result) = step {
+                if let Poll::Ready(result) = self.step(head.as_mut(), terms) {
                     return Poll::Ready(result);
                 }
                 if stop.is_stopped() {
@@ -141,7 +147,7 @@ impl Connection {
                     return Poll::Ready(Err(Error::Timeout { phase, limit: deadline.limit }.into()));
                 }
                 self.link.unmute(cx.waker());
-                if !self.link.woken() {
+                if !self.link.woken() && !self.yielded.take() {
                     return Poll::Pending;
                 }
             }
@@ -152,8 +158,12 @@ impl Connection {
         self.link.mute();
         let end = Instant::now();
         self.account(begun, end, measured);
+        let receiving = self.receiving.take();
         match result {
-            Ok(response) => Ok((response, end)),
+            Ok(()) => {
+                measured.response = Some(receiving.ok_or_else(broken)?.finish()?);
+                Ok(end)
+            }
             Err(mut failure) => {
                 failure.silent &= self.link.seen().first_read.is_none();
                 Err(failure)
@@ -162,19 +172,15 @@ impl Connection {
     }
 
     /// Goes on as far as possible without waiting.
-    fn step<F>(
-        &mut self,
-        head: Pin<&mut F>,
-        body: &mut Option<Receiving>,
-        terms: Terms,
-    ) -> Poll<Result<Response, Failure>>
+    fn step<F>(&mut self, head: Pin<&mut F>, terms: Terms) -> Poll<Result<(), Failure>>
     where
         F: Future<Output = Result<http::Response<Incoming>, TrySendError<http::Request<SendBody>>>>,
     {
         self.drive();
-        if body.is_none() {
-            let received = match head.poll(&mut Context::from_waker(&self.waker)) {
-                Poll::Ready(Ok(response)) => Receiving::new(response, terms),
+        self.yielded.take();
+        if self.receiving.is_none() {
+            match head.poll(&mut Context::from_waker(&self.handover)) {
+                Poll::Ready(Ok(response)) => self.receiving = Some(Receiving::new(response, terms)?),
                 Poll::Ready(Err(mut failure)) => {
                     let unsent = failure.take_message().map(Box::new);
                     let error = Error::protocol(&failure.into_error());
@@ -182,16 +188,11 @@ impl Connection {
                 }
                 Poll::Pending if self.closed => return Poll::Ready(Err(broken().into())),
                 Poll::Pending => return Poll::Pending,
-            };
-            match received {
-                Ok(receiving) => *body = Some(receiving),
-                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
-        let Some(receiving) = body else { return Poll::Pending };
         let mut driven = true;
-        loop {
-            match receiving.poll(&mut Context::from_waker(&self.waker)) {
+        while let Some(receiving) = &mut self.receiving {
+            match receiving.poll(&mut Context::from_waker(&self.handover)) {
                 Poll::Ready(Ok(true)) => break,
                 Poll::Ready(Ok(false)) => driven = false,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
@@ -203,7 +204,7 @@ impl Connection {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        Poll::Ready(body.take().map_or_else(|| Err(broken()), Receiving::finish).map_err(Failure::from))
+        Poll::Ready(Ok(()))
     }
 
     /// Whether the connection can serve another request, now that a response is complete.

@@ -94,7 +94,7 @@ impl Stream {
         Some(Self { connection: Arc::clone(connection), origin: origin.clone(), reused })
     }
 
-    /// Sends a request and takes the response in.
+    /// Sends a request and takes the response in, into `measured`.
     pub(crate) async fn exchange(
         self,
         mut request: http::Request<SendBody>,
@@ -103,7 +103,7 @@ impl Stream {
         stop: &Stop,
         begun: Instant,
         measured: &mut Measured,
-    ) -> Result<Response, Failure> {
+    ) -> Result<(), Failure> {
         let body_length = request.body().size_hint().exact().unwrap_or(0);
         let sent_bytes = size(request.headers()) + body_length;
         let taken = Arc::new(OnceLock::new());
@@ -131,7 +131,8 @@ impl Stream {
         measured.timing.receiving += end.saturating_duration_since(head_at);
         measured.sent_bytes += if taken.get().is_some() { sent_bytes } else { 0 };
         measured.received_bytes += seen.bytes;
-        result
+        measured.response = Some(result?);
+        Ok(())
     }
 
     fn sender(&self) -> conn::SendRequest<SendBody> {

@@ -129,6 +129,28 @@ impl Wake for Link {
     }
 }
 
+/// Notes wake-ups from what the driver hands over, the head and the body of a response. They are polled right after the
+/// driver, so that only a wake-up during that poll itself matters: the runtime asks a task that took long to yield.
+#[derive(Default)]
+pub(crate) struct Yielded(AtomicBool);
+
+impl Yielded {
+    /// Whether there was a wake-up since the last call.
+    pub(crate) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+impl Wake for Yielded {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// A socket that keeps its link's account. With TLS it counts what is inside the encryption.
 pub(crate) struct Stream {
     pub(crate) transport: Transport,

@@ -1,6 +1,7 @@
 //! The connections to one origin: which are idle, how many there are, who waits for one.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,7 @@ pub struct PoolStats {
 /// The connections to one origin.
 pub(crate) struct Pool {
     limit: usize,
+    reused: AtomicU64,
     state: Mutex<State>,
     /// One dial at a time where connections may turn out to be shared.
     pub(crate) dialing: tokio::sync::Mutex<()>,
@@ -47,7 +49,6 @@ struct State {
     waiters: VecDeque<oneshot::Sender<Slot>>,
     open: usize,
     opened: u64,
-    reused: u64,
 }
 
 /// The right to have a connection, and the connection once there is one. Dropping it closes the connection and hands the
@@ -125,6 +126,7 @@ impl Pool {
     pub(crate) fn new(limit: Option<usize>) -> Self {
         Self {
             limit: limit.unwrap_or(usize::MAX).max(1),
+            reused: AtomicU64::new(0),
             state: Mutex::default(),
             dialing: tokio::sync::Mutex::new(()),
             freed: Notify::new(),
@@ -172,7 +174,7 @@ impl Pool {
     }
 
     pub(crate) fn count_reuse(&self) {
-        self.state.lock().reused += 1;
+        self.reused.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn opened(&self, link: &Arc<Link>) {
@@ -250,7 +252,7 @@ impl Pool {
             open: state.open,
             idle: state.idle.len() + state.shared.iter().filter(|shared| shared.idle_since().is_some()).count(),
             opened_total: state.opened,
-            reused_total: state.reused,
+            reused_total: self.reused.load(Ordering::Relaxed),
             waiting: state.waiters.iter().filter(|waiter| !waiter.is_closed()).count(),
         }
     }

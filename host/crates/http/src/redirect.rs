@@ -43,15 +43,16 @@ pub(crate) async fn follow(
     policy: &Redirects,
     started: Instant,
     measured: &mut Measured,
-) -> Result<Response, Error> {
+) -> Result<(), Error> {
     let mut origin = origin.clone();
     loop {
         let mut next = request.clone();
-        let response = client.once(&origin, &mut request, started, measured).await?;
+        client.once(&origin, &mut request, started, measured).await?;
+        let Some(response) = &measured.response else { return Ok(()) };
         if measured.redirects >= policy.limit {
-            return Ok(response);
+            return Ok(());
         }
-        let Some(target) = target(&origin, &next, &response) else { return Ok(response) };
+        let Some(target) = target(&origin, &next, response) else { return Ok(()) };
         if !(policy.permit)(&target) {
             let (scheme, host) = (target.scheme_str().unwrap_or_default(), target.host().unwrap_or_default());
             return Err(Error::Denied(format!("{scheme}://{host}")));
@@ -63,6 +64,7 @@ pub(crate) async fn follow(
         }
         next.headers.remove(HOST);
         change_method(&mut next, response.status);
+        measured.response = None;
         next.path = target.path_and_query().cloned().unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
         request = next;
         measured.redirects += 1;

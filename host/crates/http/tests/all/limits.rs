@@ -17,10 +17,10 @@ fn short(request: Request) -> Request {
     Request { timeout: Some(SHORT), ..request }
 }
 
-fn phase(result: Result<kperf_http::Response, Error>) -> Phase {
+fn phase(result: Result<kperf_http::Response, Error>) -> Option<Phase> {
     match result {
-        Err(Error::Timeout { phase, .. }) => phase,
-        other => panic!("no timeout but {other:?}"),
+        Err(Error::Timeout { phase, .. }) => Some(phase),
+        _ => None,
     }
 }
 
@@ -44,26 +44,26 @@ async fn a_timeout_tells_its_phase() {
 
     let waiting = client.send(&origin, short(get("/silent"))).await;
     assert!(waiting.timing.waiting >= SHORT / 2, "{waiting:?}");
-    assert_eq!(phase(waiting.result), Phase::Waiting);
+    assert_eq!(phase(waiting.result), Some(Phase::Waiting));
     let receiving = client.send(&origin, short(get("/part"))).await;
     assert!(receiving.timing.receiving >= SHORT / 2, "{receiving:?}");
-    assert_eq!(phase(receiving.result), Phase::Receiving);
+    assert_eq!(phase(receiving.result), Some(Phase::Receiving));
 
     let upload = Chunk::Generated { length: 64 << 20, seed: 1 };
     let put = Request { body: Body::Chunks([upload].into()), ..Request::new(Method::PUT, "/".parse().unwrap()) };
     let sending = client.send(&origin, short(put)).await;
     assert!(sending.sent_bytes < 64 << 20);
-    assert_eq!(phase(sending.result), Phase::Sending);
+    assert_eq!(phase(sending.result), Some(Phase::Sending));
 
     // The timer of a connection lives on from one request to the next.
     assert_eq!(body(&client.send(&origin, Request { timeout: Some(SHORT * 20), ..get("/next") }).await), "ok");
-    assert_eq!(phase(client.send(&origin, short(get("/again"))).await.result), Phase::Waiting);
+    assert_eq!(phase(client.send(&origin, short(get("/again"))).await.result), Some(Phase::Waiting));
 
     let mut holder = Box::pin(client.send(&origin, get("/silent")));
     assert!(tokio::time::timeout(SHORT, &mut holder).await.is_err());
     let blocked = client.send(&origin, short(get("/"))).await;
     assert!(blocked.timing.blocked >= SHORT, "{blocked:?}");
-    assert_eq!(phase(blocked.result), Phase::Blocked);
+    assert_eq!(phase(blocked.result), Some(Phase::Blocked));
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn connecting_has_a_limit_of_its_own() {
     let origin = client.origin(&format!("https://127.0.0.1:{port}").parse().unwrap()).unwrap();
     let exchange = client.send(&origin, get("/")).await;
     assert!(exchange.timing.tls > Duration::ZERO, "{exchange:?}");
-    assert_eq!(phase(exchange.result), Phase::Tls);
+    assert_eq!(phase(exchange.result), Some(Phase::Tls));
     assert_eq!(client.stats().open, 0);
 }
 
