@@ -122,7 +122,7 @@ mod tests {
             ("36500d", LONGEST, "36500d"),
         ] {
             let duration = parse_duration(text).unwrap();
-            assert_eq!(duration.as_nanos(), u128::from(nanoseconds as u64), "{text}");
+            assert_eq!(duration.as_nanos(), u128::from(nanoseconds), "{text}");
             assert_eq!(DurationText(duration).to_string(), shown);
             assert_eq!(parse_duration(shown).unwrap(), duration);
         }

@@ -72,7 +72,7 @@ pub(crate) fn apply(reader: &mut Reader<'_>, root: &mut Table, chosen: Option<&s
     let Some(chosen) = chosen else { return };
     let Some(environment) = table.get(chosen) else {
         let span = environments.as_ref().map_or_else(|| Span::new(Origin::File, 0..0), |node| node.span);
-        let help = suggest::help(chosen, table.keys());
+        let help = suggest::suggestion(chosen, table.keys());
         reader.report(span, format!("the suite has no environment `{chosen}`"), help);
         return;
     };
@@ -107,7 +107,7 @@ fn check(reader: &mut Reader<'_>, node: &Node, spec: &'static TableSpec, root: &
     };
     for entry in &table.entries {
         let Some(key) = spec.key(&entry.key) else {
-            let help = suggest::help(&entry.key, spec.names());
+            let help = suggest::suggestion(&entry.key, spec.names());
             reader.report(entry.key_span, format!("unknown key `{}` in {}", entry.key, spec.title), help);
             continue;
         };
@@ -139,7 +139,7 @@ fn check_scenario(reader: &mut Reader<'_>, entry: &Entry, root: &Table) {
     let scenarios = root.get("scenario").and_then(Node::array).unwrap_or_default();
     let names: Vec<&str> = scenarios.iter().filter_map(name_of).collect();
     if !names.contains(&entry.key.as_str()) {
-        let help = suggest::help(&entry.key, names.iter().copied());
+        let help = suggest::suggestion(&entry.key, names.iter().copied());
         reader.report(entry.key_span, format!("the suite has no scenario `{}`", entry.key), help);
     }
 }

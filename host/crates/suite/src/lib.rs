@@ -44,7 +44,6 @@ pub use duration::{DurationError, DurationText, parse_duration};
 pub use host_grant::{HostGrant, HostGrantError};
 pub use limits::Limits;
 pub use load::{Load, Shape, Stage};
-pub use name::NameError;
 pub use observer::{Collector, Reporter};
 pub use params::Params;
 pub use plugin_use::{PluginRef, PluginUse, TargetRef};
@@ -57,7 +56,7 @@ pub use share::{Share, ShareError};
 pub use simulated::Simulated;
 pub use size::{Size, SizeError};
 pub use source::{Source, Sources, Span};
-pub use suggest::help as suggestion;
+pub use suggest::suggestion;
 pub use suite::Suite;
 pub use target::{HttpVersion, Target};
 pub use threshold::Threshold;
@@ -117,4 +116,104 @@ fn forget_consequences(reader: &mut Reader<'_>, syntax: &[Diagnostic]) {
             || (finding.span.origin == Origin::File && lines.contains(&sources.position(finding.span).0));
         syntax.contains(finding) || !follows
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{
+        node::{Node, Value},
+        reference::tables,
+        spec::{Kind, TableSpec},
+        suite::SUITE,
+    };
+
+    type Keys = BTreeSet<(&'static str, &'static str)>;
+
+    fn described() -> Keys {
+        tables().into_iter().flat_map(|spec| spec.names().map(|name| (spec.title, name))).collect()
+    }
+
+    fn written(spec: &'static TableSpec, node: &Node, keys: &mut Keys) {
+        for entry in &node.table().unwrap().entries {
+            let key = spec.key(&entry.key).unwrap_or_else(|| panic!("{} is not described", entry.key));
+            keys.insert((spec.title, key.name));
+            match (key.kind, &entry.node.value) {
+                (Kind::Table(inner), _) => written(inner, &entry.node, keys),
+                (Kind::Tables(inner), Value::Table(table)) => {
+                    table.entries.iter().for_each(|entry| written(inner, &entry.node, keys));
+                }
+                (Kind::List(inner) | Kind::Thresholds(inner), Value::Array(items)) => {
+                    items.iter().filter(|item| item.table().is_some()).for_each(|item| written(inner, item, keys));
+                }
+                (Kind::Load(_), Value::Table(table)) => {
+                    let executor = table.get("executor").and_then(Node::text).unwrap_or("constant-vus");
+                    written(load::executors().find(|(name, _)| *name == executor).unwrap().1, &entry.node, keys);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The suite beside the tests that writes every key there is.
+    const FULL: &str = include_str!("../tests/valid/full.toml");
+
+    #[test]
+    fn every_described_key_is_accepted_and_read() {
+        let sources = Sources::new(Source { name: "full.toml", text: FULL }, &[]);
+        let mut reader = Reader::new(&sources);
+        let root = node::parse_document(FULL, Origin::File, &mut reader.findings);
+        let mut keys = Keys::new();
+        written(&SUITE, &Node::new(Value::Table(root), Span::new(Origin::File, 0..0)), &mut keys);
+        assert_eq!(described().difference(&keys).collect::<Vec<_>>(), Vec::<&(&str, &str)>::new(), "not in full.toml");
+
+        let suite = read(&mut reader, &Options { environment: None, sets: &[], lookup: &|_| None });
+        assert!(suite.is_some() && reader.findings.is_empty(), "{:?}", reader.findings);
+        // An environment's keys are merged into the suite's, and read there.
+        let read: Keys = reader.asked;
+        let unread: Vec<_> = described()
+            .into_iter()
+            .filter(|(title, _)| !title.starts_with("[environments"))
+            .filter(|key| !read.contains(key))
+            .collect();
+        assert_eq!(unread, []);
+    }
+
+    #[test]
+    fn params_know_the_places_of_their_values() {
+        let text = "name = 'n'\n[[scenario]]\nname = 's'\nplugin = 'p'\nload = { executor = 'per-vu-iterations' }\n\
+                    [scenario.params]\na = { 'x/y' = [1, '${N:-5}'] }\n";
+        let options = Options { environment: None, sets: &[], lookup: &|_| None };
+        let suite = load(Source { name: "s", text }, &options).unwrap();
+        let params = &suite.scenarios[0].plugin.params;
+        let place = |pointer| suite.sources.slice(params.locate(pointer).unwrap());
+        assert_eq!(place(""), "[scenario.params]");
+        assert_eq!(place("/a/x~1y/0"), "1");
+        assert_eq!(place("/a/x~1y/1"), "'${N:-5}'");
+        assert!(params.is_variable("/a/x~1y/1") && !params.is_variable("/a/x~1y/0"));
+        assert_eq!(suite.sources.slice(params.locate_key("/a/x~1y").unwrap()), "'x/y'");
+        assert_eq!(params.locate("/b"), None);
+    }
+
+    #[test]
+    fn a_scenarios_thresholds_are_about_its_own_samples() {
+        let options = Options { environment: None, sets: &[], lookup: &|_| None };
+        let suite = load(Source { name: "full.toml", text: FULL }, &options).unwrap();
+        let threshold = &suite.scenarios[0].thresholds[0];
+        assert_eq!(threshold.expression.selector().get("scenario"), Some("one [vus=1]"));
+        assert_eq!(suite.thresholds[0].expression.selector().get("scenario"), None);
+        let metric = threshold.part(&suite.sources, threshold.expression.metric_span());
+        assert_eq!(suite.sources.slice(metric), "http_req_duration");
+    }
+
+    #[test]
+    fn the_reference_has_every_key() {
+        let text = reference();
+        for (_, key) in described() {
+            assert!(text.contains(&format!("| `{key}` |")), "{key}");
+        }
+        assert_eq!(text.matches("### ").count(), tables().len());
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     node::{Node, Table, Value},
-    reader::Reader,
+    reader::{Complaint, Reader},
     variables::{Combination, MATRIX_PREFIX, Piece, Variables, pieces},
 };
 
@@ -52,7 +52,7 @@ fn read_axes(reader: &mut Reader<'_>, root: &Table) -> Vec<Axis> {
         }
         for item in items.iter().filter(|item| item.value.plain().is_none()) {
             let message = format!("expected a text, a number or a boolean, found {}", item.found());
-            reader.report(item.span, message, None);
+            reader.complain(item, Complaint::new(message));
         }
         axes.push((entry.key.clone(), items.iter().map(|item| item.value.clone()).collect()));
     }

@@ -3,7 +3,7 @@
 /// Why a text is no name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no name: start with a letter or a digit and go on with letters, digits, spaces or any of `._-=,[]`")]
-pub struct NameError(String);
+pub(crate) struct NameError(String);
 
 /// Longer names break tables and file systems.
 const LONGEST: usize = 100;

@@ -29,6 +29,8 @@ pub(crate) enum Value {
     Datetime(String),
     Array(Vec<Node>),
     Table(Table),
+    /// A text with a variable that has no value: reported, and not to be complained about again.
+    Unknown,
 }
 
 /// A table's entries in the order of the text.
@@ -125,7 +127,7 @@ impl Value {
             Self::Integer(number) => Some(number.to_string()),
             Self::Float(number) => Some(number.to_string()),
             Self::Bool(yes) => Some(yes.to_string()),
-            Self::Array(_) | Self::Table(_) => None,
+            Self::Array(_) | Self::Table(_) | Self::Unknown => None,
         }
     }
 }

@@ -113,7 +113,7 @@ fn set(reader: &mut Reader<'_>, node: &mut Node, inside: &str, path: &[Step], va
             }
             let names: Vec<&str> = items.iter().filter_map(name_of).collect();
             let message = format!("there is no `{inside}` with the name or the index `{}`", step.text);
-            reader.report(step.span, message, suggest::help(&step.text, names));
+            reader.report(step.span, message, suggest::suggestion(&step.text, names));
         }
         _ => reader.report(step.span, format!("`{inside}` is {found}, nothing can be set in it"), None),
     }

@@ -85,6 +85,7 @@ impl Params {
                 },
                 Json::Number,
             ),
+            Value::Unknown => Json::Null,
             Value::Array(items) => items
                 .iter()
                 .enumerate()

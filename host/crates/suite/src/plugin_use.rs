@@ -4,7 +4,7 @@ use crate::{
     host_grant::HostGrant,
     limits::{LIMITS, Limits, read_limits},
     params::Params,
-    reader::{Located, Reader, Section},
+    reader::{Complaint, Located, Reader, Section},
     source::Span,
     spec::{KeySpec, Kind, Need},
     suggest,
@@ -107,7 +107,11 @@ impl Known<'_> {
     pub fn credential(&self, reader: &mut Reader<'_>, credential: &Located<String>) {
         if !self.credentials.contains(&credential.value.as_str()) {
             let message = format!("there is no credential `{}`", credential.value);
-            reader.report(credential.span, message, suggest::help(&credential.value, self.credentials.iter().copied()));
+            reader.report(
+                credential.span,
+                message,
+                suggest::suggestion(&credential.value, self.credentials.iter().copied()),
+            );
         }
     }
 }
@@ -121,7 +125,7 @@ pub(crate) fn read_plugin_use(reader: &mut Reader<'_>, section: &Section<'_>, kn
         Some(node) => match node.table() {
             Some(table) => Params::read(reader, table, node.span),
             None => {
-                reader.report(node.span, format!("expected a table, found {}", node.found()), None);
+                reader.complain(node, Complaint::new(format!("expected a table, found {}", node.found())));
                 Params::none(node.span)
             }
         },
@@ -168,7 +172,7 @@ fn read_target_ref(reader: &mut Reader<'_>, section: &Section<'_>, known: &Known
         name => {
             if !known.targets.contains(&name) {
                 let names = known.targets.iter().copied().chain([SIMULATED_TARGET]);
-                let help = suggest::help(name, names);
+                let help = suggest::suggestion(name, names);
                 reader.report(target.span, format!("there is no target `{name}`"), help);
             }
             TargetRef::Named(target.value)

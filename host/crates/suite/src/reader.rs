@@ -91,6 +91,9 @@ impl<'a> Reader<'a> {
     }
 
     pub fn complain(&mut self, node: &Node, complaint: Complaint) {
+        if matches!(node.value, Value::Unknown) {
+            return;
+        }
         let span = match (complaint.part, node.text()) {
             (Some(part), Some(text)) => self.sources.within(node.span, text, part),
             _ => node.span,
@@ -117,12 +120,18 @@ impl<'a> Reader<'a> {
     ) -> Section<'t> {
         for entry in &table.entries {
             if spec.key(&entry.key).is_none() {
-                let help = elsewhere(&entry.key).unwrap_or_else(|| suggest::help(&entry.key, spec.names()));
+                let help = elsewhere(&entry.key).unwrap_or_else(|| suggest::suggestion(&entry.key, spec.names()));
                 self.report(entry.key_span, format!("unknown key `{}` in {}", entry.key, spec.title), help);
             }
         }
+        // A misspelt key is one mistake, not two.
+        let misspelt: Vec<&str> = table
+            .keys()
+            .filter(|key| spec.key(key).is_none())
+            .filter_map(|key| suggest::closest(key, spec.names()))
+            .collect();
         for key in spec.keys.iter().filter(|key| matches!(key.need, Need::Required)) {
-            if table.get(key.name).is_none() {
+            if table.get(key.name).is_none() && !misspelt.contains(&key.name) {
                 self.missing(span, spec, key);
             }
         }
@@ -132,7 +141,7 @@ impl<'a> Reader<'a> {
     fn missing(&mut self, span: Span, spec: &TableSpec, key: &KeySpec) {
         let help = match key.kind.example() {
             Some(example) => format!("add {}, for example `{} = {example}`", key.kind.expected(), key.name),
-            None => format!("add {}", key.kind.expected()),
+            None => format!("`{}`: {}", key.name, key.doc),
         };
         self.report(span, format!("{MISSING}`{}` in {}", key.name, spec.title), help);
     }
@@ -328,8 +337,7 @@ impl Leaf for String {
         };
         match kind {
             Kind::Choice(words) if !words.contains(&text.as_str()) => {
-                Err(Complaint::new(format!("expected {}, found {}", kind.expected(), node.found()))
-                    .help(suggest::help(&text, words.iter().copied())))
+                Err(Complaint::expected(kind, node).help(suggest::suggestion(&text, words.iter().copied())))
             }
             _ => Ok(text),
         }
@@ -342,6 +350,8 @@ fn with_unit<'n>(node: &'n Node, kind: Kind, unit: &str) -> Result<&'n str, Comp
         let complaint = Complaint::expected(kind, node);
         match &node.value {
             Value::Integer(number) => complaint.help(format!("write \"{number}{unit}\"")),
+            // A share is often thought of as a number from 0 to 1.
+            Value::Float(number) if unit == "%" => complaint.help(format!("write \"{}%\"", number * 100.0)),
             Value::Float(number) => complaint.help(format!("write \"{number}{unit}\"")),
             _ => complaint,
         }

@@ -5,13 +5,13 @@ use serde_json::{Map, Value as Json, json};
 use crate::{
     load::executors,
     spec::{KeySpec, Kind, Need, TableSpec},
-    suite::SUITE,
+    suite::{ENVIRONMENTS, SUITE},
 };
 
 /// The JSON Schema (draft 2020-12) of a suite file. Every value may also be a text with `${NAME}` in it.
 #[must_use]
 pub fn schema() -> Json {
-    let mut schema = table(&SUITE);
+    let mut schema = table(&SUITE, Extent::Whole);
     if let Some(object) = schema.as_object_mut() {
         object.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
         object.insert("title".into(), json!("kperf suite"));
@@ -19,10 +19,18 @@ pub fn schema() -> Json {
     schema
 }
 
-fn table(spec: &TableSpec) -> Json {
-    let properties: Map<String, Json> = spec.keys.iter().map(|key| (key.name.to_owned(), property(key))).collect();
-    let required: Vec<&str> =
-        spec.keys.iter().filter(|key| matches!(key.need, Need::Required)).map(|key| key.name).collect();
+/// Whether a table stands for itself or is merged into another one, so that what it requires may be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    Overlay,
+}
+
+fn table(spec: &TableSpec, extent: Extent) -> Json {
+    let properties: Map<String, Json> =
+        spec.keys.iter().map(|key| (key.name.to_owned(), property(key, extent))).collect();
+    let required = |key: &&KeySpec| extent == Extent::Whole && matches!(key.need, Need::Required);
+    let required: Vec<&str> = spec.keys.iter().filter(required).map(|key| key.name).collect();
     json!({
         "type": "object",
         "description": spec.doc,
@@ -32,8 +40,9 @@ fn table(spec: &TableSpec) -> Json {
     })
 }
 
-fn property(key: &KeySpec) -> Json {
-    let mut schema = value(key.kind);
+fn property(key: &KeySpec, extent: Extent) -> Json {
+    let extent = if key.name == ENVIRONMENTS { Extent::Overlay } else { extent };
+    let mut schema = value(key.kind, extent);
     if let Some(object) = schema.as_object_mut() {
         object.insert("description".into(), json!(key.doc));
         if let Need::Default(text) = key.need {
@@ -63,7 +72,7 @@ fn pattern(pattern: &str) -> Json {
     json!({ "type": "string", "pattern": format!("^({pattern})$|{VARIABLE}") })
 }
 
-fn value(kind: Kind) -> Json {
+fn value(kind: Kind, extent: Extent) -> Json {
     let map = |values: &Json| json!({ "type": "object", "additionalProperties": values });
     let scalar = json!({ "type": ["string", "number", "boolean"] });
     match kind {
@@ -81,19 +90,23 @@ fn value(kind: Kind) -> Json {
         Kind::TextMap => map(&json!({ "type": "string" })),
         Kind::ScalarMap => map(&scalar),
         Kind::Axes => map(&json!({ "type": "array", "minItems": 1, "items": scalar })),
-        Kind::Table(spec) => table(spec),
-        Kind::Tables(spec) => map(&table(spec)),
-        Kind::List(spec) => json!({ "type": "array", "minItems": 1, "items": table(spec) }),
+        Kind::Table(spec) => table(spec, extent),
+        Kind::Tables(spec) => map(&table(spec, extent)),
+        // Arrays are not merged but replaced.
+        Kind::List(spec) => json!({ "type": "array", "minItems": 1, "items": table(spec, Extent::Whole) }),
         Kind::Thresholds(spec) => {
-            json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, table(spec)] } })
+            json!({ "type": "array", "items": { "anyOf": [{ "type": "string" }, table(spec, Extent::Whole)] } })
         }
-        Kind::Load(_) => json!({ "oneOf": executors().map(|(name, spec)| load(name, spec)).collect::<Vec<_>>() }),
+        Kind::Load(_) => {
+            let loads: Vec<Json> = executors().map(|(name, spec)| load(name, spec, extent)).collect();
+            json!({ if extent == Extent::Whole { "oneOf" } else { "anyOf" }: loads })
+        }
         Kind::Opaque => json!({ "type": "object" }),
     }
 }
 
-fn load(executor: &str, spec: &TableSpec) -> Json {
-    let mut schema = table(spec);
+fn load(executor: &str, spec: &TableSpec, extent: Extent) -> Json {
+    let mut schema = table(spec, extent);
     if let Some(property) = schema.pointer_mut("/properties/executor") {
         *property = json!({ "const": executor });
     }

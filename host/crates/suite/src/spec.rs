@@ -110,7 +110,6 @@ impl Kind {
     pub fn expected(self) -> String {
         match self {
             Self::Text => "a text".into(),
-            Self::Integer { min, max } if max >= i64::from(u32::MAX) && min == 0 => "a whole number".into(),
             Self::Integer { min, max } if max >= i64::from(u32::MAX) => format!("a whole number of at least {min}"),
             Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Self::Factor => "a number above 0".into(),

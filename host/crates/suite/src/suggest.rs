@@ -13,7 +13,8 @@ pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// A help line for an unknown `word`: the closest known one, or else all of them.
-pub fn help<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match closest(word, known.iter().copied()) {
         Some(candidate) => format!("did you mean `{candidate}`?"),
@@ -38,6 +39,6 @@ mod tests {
         assert_eq!(closest("graceful-stop", known), Some("graceful_stop"));
         assert_eq!(closest("VUs", known), Some("vus"));
         assert_eq!(closest("target", known), None);
-        assert_eq!(help("x", ["alpha"]), "known here: `alpha`");
+        assert_eq!(suggestion("x", ["alpha"]), "known here: `alpha`");
     }
 }

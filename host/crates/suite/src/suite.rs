@@ -64,6 +64,9 @@ impl Suite {
     }
 }
 
+/// The key of the tables that are merged into the suite.
+pub(crate) const ENVIRONMENTS: &str = "environments";
+
 pub(crate) const SUITE: TableSpec = TableSpec {
     title: "the suite",
     doc: "The keys at the top of the file, before the first table.",
@@ -107,7 +110,7 @@ pub(crate) const SUITE: TableSpec = TableSpec {
         KeySpec::new("collector", Kind::List(&COLLECTOR), Need::Absent("none"), "What observes the system under test."),
         KeySpec::new("reporter", Kind::List(&REPORTER), Need::Absent("none"), "Who is told about the result."),
         KeySpec::new(
-            "environments",
+            ENVIRONMENTS,
             Kind::Tables(&ENVIRONMENT),
             Need::Absent("none"),
             "Named environments, each with what differs there; `--env NAME` picks one.",
@@ -122,7 +125,7 @@ pub(crate) fn read_suite(reader: &mut Reader<'_>, root: &Table, environment: Opt
     let name = reader.located::<String>(&section, "name");
     let description = reader.value(&section, "description");
     let seed = reader.value(&section, "seed");
-    for applied in ["vars", "matrix", "environments"] {
+    for applied in ["vars", "matrix", ENVIRONMENTS] {
         reader.find(&section, applied);
     }
     let empty = Node::new(Value::Table(Table::default()), top);

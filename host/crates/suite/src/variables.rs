@@ -91,7 +91,7 @@ impl<'a> Variables<'a> {
                 reader.report(entry.key_span, format!("`{}` is no variable name", entry.key), help);
             } else if entry.node.value.plain().is_none() {
                 let message = format!("expected a text, a number or a boolean, found {}", entry.node.found());
-                reader.report(entry.node.span, message, None);
+                reader.complain(&entry.node, Complaint::new(message));
             }
         }
         let mut vars = table.clone();
@@ -114,20 +114,15 @@ impl<'a> Variables<'a> {
             Value::Table(table) => {
                 table.entries.iter_mut().for_each(|entry| self.fill(reader, &mut entry.node, combination));
             }
-            Value::Text(text) if text.contains("${") => {
-                let text = std::mem::take(text);
-                match self.resolve(&text, combination) {
-                    Ok((value, whole)) => (node.value, node.variable) = (value, whole),
-                    Err(complaints) => {
-                        node.value = Value::Text(text);
-                        for complaint in complaints {
-                            reader.complain(node, complaint);
-                        }
-                        // What it would have been is unknown, so nothing more can be said of it.
-                        node.variable = true;
+            Value::Text(text) if text.contains("${") => match self.resolve(text, combination) {
+                Ok((value, whole)) => (node.value, node.variable) = (value, whole),
+                Err(complaints) => {
+                    for complaint in complaints {
+                        reader.complain(node, complaint);
                     }
+                    node.value = Value::Unknown;
                 }
-            }
+            },
             _ => {}
         }
     }
@@ -164,7 +159,7 @@ impl<'a> Variables<'a> {
             return combination.iter().find(|(known, _)| known == axis).map(|(_, value)| value.clone()).ok_or_else(
                 || {
                     let known = combination.iter().map(|(axis, _)| axis.as_str());
-                    Complaint::new(format!("[matrix] has no axis `{axis}`")).help(suggest::help(axis, known))
+                    Complaint::new(format!("[matrix] has no axis `{axis}`")).help(suggest::suggestion(axis, known))
                 },
             );
         }

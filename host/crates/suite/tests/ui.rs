@@ -1,0 +1,99 @@
+//! Suites in files: those with mistakes beside what is said about them, good ones beside what comes of them.
+//! `KPERF_BLESS=1` rewrites what is expected.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what stops a test fails it")]
+
+use std::{env, fs, path::Path};
+
+use kperf_suite::{Diagnostics, Options, Source, Suite, load};
+
+/// Loads a suite. Lines `# env: NAME` and `# set: PATH=VALUE` in it say how.
+fn load_file(path: &Path) -> Result<Suite, Diagnostics> {
+    let text = fs::read_to_string(path).unwrap();
+    let comments = |prefix: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.strip_prefix(prefix).map(str::to_owned)).collect()
+    };
+    let (environments, sets) = (comments("# env: "), comments("# set: "));
+    let lookup = |name: &str| (name == "FROM_ENVIRONMENT").then(|| "12".to_owned());
+    let options = Options { environment: environments.first().map(String::as_str), sets: &sets, lookup: &lookup };
+    load(Source { name: path.file_name().unwrap().to_str().unwrap(), text: &text }, &options)
+}
+
+/// Compares what each suite in `folder` gives with the file beside it.
+fn compare(folder: &str, extension: &str, show: impl Fn(Result<Suite, Diagnostics>) -> String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let mut seen = 0;
+    let mut different = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|it| it != "toml") {
+            continue;
+        }
+        seen += 1;
+        let shown = show(load_file(&path));
+        let expected = path.with_extension(extension);
+        if env::var_os("KPERF_BLESS").is_some() {
+            fs::write(&expected, &shown).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != shown {
+            different.push(format!("{}:\n{shown}", path.display()));
+        }
+    }
+    assert!(seen > 0, "no suites");
+    assert!(different.is_empty(), "not as expected (KPERF_BLESS=1 accepts):\n{}", different.join("\n"));
+}
+
+#[test]
+fn every_mistake_is_shown_with_its_place() {
+    compare("ui", "err", |result| result.expect_err("a suite with mistakes").render(false));
+}
+
+#[test]
+fn a_good_suite_means_what_it_should() {
+    compare("valid", "suite", |result| {
+        let suite = result.unwrap_or_else(|wrong| panic!("{wrong}"));
+        let mut out = String::new();
+        out += &format!("{:?} seed {} env {:?}\n", suite.name, suite.seed, suite.environment);
+        for target in suite.targets.values() {
+            out += &format!("{target:?}\n");
+        }
+        for credential in suite.credentials.values() {
+            out += &format!("{credential:?}\n");
+        }
+        out += &format!("{:?}\n", suite.simulated);
+        for scenario in &suite.scenarios {
+            let plugin = &scenario.plugin;
+            out += &format!("\nscenario {:?}\n  {:?}\n", plugin.name.value, scenario.load);
+            out += &format!(
+                "  {:?} mode {:?} target {:?} hosts {:?} credentials {:?}\n  {:?}\n",
+                plugin.plugin.value,
+                plugin.mode.as_ref().map(|mode| &mode.value),
+                plugin.target.as_ref().map(|target| &target.value),
+                plugin.allow_hosts,
+                plugin.credentials,
+                plugin.limits,
+            );
+            out += &format!("  params {}\n", serde_json::Value::Object(plugin.params.json().clone()));
+            out += &format!(
+                "  start {:?} tags {:?} isolation {:?} group {} workers {:?} timeout {:?}\n",
+                scenario.start,
+                scenario.tags,
+                scenario.isolation,
+                scenario.group,
+                scenario.workers,
+                scenario.iteration_timeout
+            );
+            for threshold in &scenario.thresholds {
+                out += &format!("  {:?} abort {:?}\n", threshold.text, threshold.abort);
+            }
+        }
+        for threshold in &suite.thresholds {
+            out += &format!("\n{:?} abort {:?}", threshold.text, threshold.abort);
+        }
+        for collector in &suite.collectors {
+            out += &format!("\ncollector {:?} every {:?}", collector.plugin.name.value, collector.interval);
+        }
+        for reporter in &suite.reporters {
+            out += &format!("\nreporter {:?} required {}", reporter.plugin.name.value, reporter.required);
+        }
+        out + "\n"
+    });
+}
