@@ -1,5 +1,5 @@
 //! No text makes the loader or the renderer panic.
-#![allow(clippy::indexing_slicing, reason = "what stops a test fails it")]
+#![expect(clippy::indexing_slicing, reason = "what stops a test fails it")]
 
 use kperf_suite::{Options, Source, load};
 

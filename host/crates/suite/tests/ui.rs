@@ -1,6 +1,6 @@
 //! Suites in files: those with mistakes beside what is said about them, good ones beside what comes of them.
 //! `KPERF_BLESS=1` rewrites what is expected.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "what stops a test fails it")]
+#![expect(clippy::unwrap_used, reason = "what stops a test fails it")]
 
 use std::{env, fs, path::Path};
 
