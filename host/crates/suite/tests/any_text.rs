@@ -1,5 +1,4 @@
 //! No text makes the loader or the renderer panic.
-#![expect(clippy::indexing_slicing, reason = "what stops a test fails it")]
 
 use kperf_suite::{Options, Source, load};
 
