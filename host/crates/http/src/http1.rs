@@ -209,9 +209,12 @@ impl Connection {
 
     /// Whether the connection can serve another request, now that a response is complete.
     pub(crate) fn settle(&mut self) -> bool {
-        if !self.sender.is_ready() || self.link.woken() {
+        if !self.sender.is_ready() {
             self.drive();
         }
+        // What woke the link since the driver's last turn was the body's last piece being taken: sockets are looked at
+        // only between two turns of this thread. Forgetting it spares the next request a look at the connection.
+        self.link.forget();
         !self.closed && self.sender.is_ready()
     }
 
