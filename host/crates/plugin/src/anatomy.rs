@@ -6,6 +6,9 @@ use wasmparser::{CanonicalFunction, CanonicalOption, Encoding, Parser, Payload};
 /// The contract's package, as it stands in import and export names.
 const PACKAGE: &str = "kperf:plugin/";
 
+/// The start of the import with which a guest waits for one answer and holds up its whole instance meanwhile.
+const BLOCKING: &str = "wasi:http/outgoing-handler@0.2";
+
 /// The contract's version that this host speaks. Compatible are those with the same major and minor number.
 pub const CONTRACT_VERSION: &str = "0.1.0";
 
@@ -74,7 +77,8 @@ pub enum AnatomyError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Anatomy {
     pub(crate) world: World,
-    /// Whether an export is lifted with the `async` option, so that several calls can run in one instance.
+    /// Whether several calls can run in one instance: an export is lifted with the `async` option, and nothing that is
+    /// imported makes all of them wait.
     pub(crate) concurrent: bool,
 }
 
@@ -87,6 +91,7 @@ impl Anatomy {
         let damaged = |error: wasmparser::BinaryReaderError| AnatomyError::Damaged(error.message().to_owned());
         let mut worlds = Vec::new();
         let mut concurrent = false;
+        let mut blocks = false;
         // Nested modules and components come between their section's start and their end.
         let mut depth = 0_usize;
         for payload in Parser::new(0).parse_all(bytes) {
@@ -98,7 +103,9 @@ impl Anatomy {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(imports) if depth == 0 => {
                     for import in imports {
-                        interface(import.map_err(damaged)?.name.name)?;
+                        let name = import.map_err(damaged)?.name.name;
+                        interface(name)?;
+                        blocks |= name.starts_with(BLOCKING);
                     }
                 }
                 Payload::ComponentExportSection(exports) if depth == 0 => {
@@ -118,7 +125,7 @@ impl Anatomy {
         }
         match worlds.as_slice() {
             [] => Err(AnatomyError::NoWorld),
-            [world] => Ok(Self { world: *world, concurrent }),
+            [world] => Ok(Self { world: *world, concurrent: concurrent && !blocks }),
             _ => Err(AnatomyError::SeveralWorlds),
         }
     }

@@ -8,10 +8,13 @@ use wasmtime::component::Accessor;
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::types::Failure;
-use crate::engine::{Engine, TICK};
+use crate::engine::{BACKTRACE, Engine, TICK};
 use crate::fault::Fault;
-use crate::guest::Guest;
+use crate::guest::{Guest, Tick};
 use crate::services::Services;
+
+/// How long a guest that runs on and on has to wait after each tick, so that the others of its thread go on.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Why a call did not give a result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,9 +53,11 @@ pub(crate) fn store(engine: &Engine, services: &Arc<Services>) -> Store<Guest> {
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |mut store| {
         Ok(match store.data_mut().cpu.tick(TICK, limit) {
-            false => UpdateDeadline::Interrupt,
-            // Others of this thread go on meanwhile.
-            true => UpdateDeadline::Yield(1),
+            Tick::GoOn => UpdateDeadline::Continue(1),
+            // A timer and not a mere yield: tokio runs many ready tasks before it looks at its sockets again, and each
+            // turn of this one takes a tick.
+            Tick::Pause => UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(PAUSE))),
+            Tick::Stop => UpdateDeadline::Interrupt,
         })
     });
     store.call_hook(|mut store, hook| {
@@ -105,7 +110,9 @@ pub(crate) fn diagnose(store: &Store<Guest>, error: &wasmtime::Error) -> CallErr
             let limit = limits.cpu;
             (Fault::CpuLimit, format!("ran for longer than {limit:?} without waiting for anything (`limits.cpu`)"))
         }
-        Some(Trap::StackOverflow) => (Fault::StackOverflow, "its stack is used up; it recurses too deeply".into()),
+        Some(trap) if is_overflow(*trap, error) => {
+            (Fault::StackOverflow, "its stack is used up; it recurses too deeply".into())
+        }
         _ if guest.limiter.refused() => {
             let limit = limits.memory;
             (Fault::MemoryLimit, format!("asked for more than {limit} bytes of memory (`limits.memory`)"))
@@ -119,6 +126,19 @@ pub(crate) fn diagnose(store: &Store<Guest>, error: &wasmtime::Error) -> CallErr
 /// For an instance that is not there although it was just made; can't happen.
 pub(crate) fn gone() -> CallError {
     CallError::Fault { fault: Fault::Unsupported, message: "the instance is gone".into() }
+}
+
+/// Whether the stack was used up: the one that wasmtime keeps, or the one that compilers keep in the guest's memory, which
+/// ends in an access out of bounds with the same few functions on the stack over and over.
+fn is_overflow(trap: Trap, error: &wasmtime::Error) -> bool {
+    let recurses = || {
+        let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+        let mut functions: Vec<_> = frames.iter().map(wasmtime::FrameInfo::func_index).collect();
+        functions.sort_unstable();
+        functions.dedup();
+        frames.len() >= BACKTRACE && functions.len() <= BACKTRACE / 4
+    };
+    trap == Trap::StackOverflow || (trap == Trap::MemoryOutOfBounds && recurses())
 }
 
 /// Where in the guest it happened.

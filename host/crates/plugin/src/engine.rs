@@ -21,6 +21,9 @@ pub const TICK: Duration = Duration::from_millis(10);
 /// Stack that guest code may use. More than any guest language needs that was tried; recursion without end hits it.
 const GUEST_STACK: usize = 1 << 20;
 
+/// Stack frames that are looked at after a trap: enough to see a recursion.
+pub(crate) const BACKTRACE: usize = 20;
+
 /// Why the engine could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -99,8 +102,7 @@ fn wasmtime_config() -> Config {
         .epoch_interruption(true)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(2 * GUEST_STACK)
-        // A guest's trap is an incident for people; which frames were on the stack is what its author needs.
-        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8));
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(BACKTRACE));
     config
 }
 

@@ -30,7 +30,7 @@ impl std::str::FromStr for HostGrant {
             return Err(wrong());
         }
         let authority: http::uri::Authority = text.parse().map_err(|_| wrong())?;
-        if authority.host().is_empty() || (authority.port().is_some() && authority.port_u16().is_none()) {
+        if authority.host().is_empty() || (authority.as_str() != authority.host() && authority.port_u16().is_none()) {
             return Err(wrong());
         }
         Ok(Self { host: authority.host().to_ascii_lowercase(), port: authority.port_u16() })

@@ -8,8 +8,12 @@
 //! |----------------------------------|-------------------------|-------------------------|------------------------|
 //! | the call returns                 | ok or failed            | -                       | goes on                |
 //! | the guest traps                  | the fault               | `lost-with-group`       | is over                |
-//! | the user does not wait any more  | -                       | go on, 5 s at most      | takes no new jobs      |
+//! | the user gives up                | none: it is abandoned   | go on                   | goes on                |
+//! | it has not ended 5 s later       | none                    | go on to their end      | takes no new jobs      |
+//! | the user gives up, alone in it   | none                    | -                       | is over                |
 //! | the pool is interrupted          | interrupted             | interrupted             | is over                |
+//!
+//! An abandoned call wakes from its sleep and can send nothing more, so a guest that is alive ends it soon.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -36,7 +40,7 @@ use crate::random::Stream;
 use crate::runner::IterationOutcome;
 use crate::services::Services;
 
-/// How long the other iterations of a group that takes no new jobs may go on.
+/// How long an abandoned call may go on before its instance is thought to be stuck.
 const GRACE: Duration = Duration::from_secs(5);
 
 type Iterate = TypedFunc<(Iteration,), (Result<(), Failure>,)>;
@@ -52,6 +56,15 @@ pub(crate) struct Blueprint {
     pub(crate) failures: Cell<u32>,
 }
 
+impl Blueprint {
+    fn outcome(&self, result: Result<(), Failure>) -> IterationOutcome {
+        match result {
+            Ok(()) => IterationOutcome::Ok,
+            Err(Failure { kind, message }) => IterationOutcome::Failed { kind: self.services.failure(&kind, &message) },
+        }
+    }
+}
+
 /// One iteration to be run.
 struct Job {
     user: u32,
@@ -65,6 +78,10 @@ struct Job {
 pub(crate) struct Answer {
     outcome: Cell<Option<IterationOutcome>>,
     waiting: RefCell<Option<Waker>>,
+    /// Once the call has begun.
+    task: Cell<Option<GuestTaskId>>,
+    /// When its user gave up.
+    abandoned: Cell<Option<Instant>>,
 }
 
 impl Answer {
@@ -96,6 +113,8 @@ pub(crate) struct Group {
     /// The driver, while it waits for jobs.
     driver: RefCell<Option<Waker>>,
     abort: RefCell<Option<AbortHandle>>,
+    /// Abandoned calls of which the guest's side does not know yet.
+    disturb: RefCell<Vec<GuestTaskId>>,
     /// Takes no new jobs.
     closing: Cell<bool>,
     over: Cell<bool>,
@@ -127,15 +146,21 @@ impl Group {
         answer
     }
 
-    /// Takes no new jobs, and ends when those in flight have ended or the grace period is over.
-    pub(crate) fn retire(self: &Rc<Self>) {
-        if !self.closing.replace(true) && !self.over.get() {
-            self.wake();
-            let group = Rc::clone(self);
-            tokio::task::spawn_local(async move {
-                tokio::time::sleep(GRACE).await;
-                group.end(Fault::LostWithGroup.into());
-            });
+    /// A user waits no more. With `alone` nothing else runs in the instance, so it is given up, too.
+    pub(crate) fn abandon(&self, answer: &Answer, alone: bool) {
+        answer.abandoned.set(Some(Instant::now()));
+        if alone {
+            self.closing.set(true);
+        }
+        self.disturb.borrow_mut().extend(answer.task.get());
+        self.wake();
+    }
+
+    /// Takes no new jobs once an abandoned call has not ended in time. To be called now and then.
+    pub(crate) fn examine(&self) {
+        let stuck = |answer: &Rc<Answer>| answer.abandoned.get().is_some_and(|at| at.elapsed() > GRACE);
+        if self.running.borrow().values().any(stuck) {
+            self.close();
         }
     }
 
@@ -143,6 +168,11 @@ impl Group {
     pub(crate) fn close(&self) {
         self.closing.set(true);
         self.wake();
+    }
+
+    /// Whether nobody waits for any call any more.
+    fn is_forsaken(&self) -> bool {
+        self.running.borrow().values().all(|answer| answer.abandoned.get().is_some())
     }
 
     /// Ends at once; whoever waits gets this outcome.
@@ -237,10 +267,17 @@ async fn serve(
             cpu.take()
         });
         blueprint.services.count_guest_cpu(used);
+        for task in group.disturb.take() {
+            accessor.with(|mut access| access.get().calls.abandon(task));
+        }
         loop {
             loop {
                 let Some(job) = group.queue.borrow_mut().pop_front() else { break };
+                if job.answer.abandoned.get().is_some() {
+                    continue;
+                }
                 let (task, started) = start(blueprint, accessor, iterate, &job)?;
+                job.answer.task.set(Some(task));
                 group.running.borrow_mut().insert(task, job.answer);
                 calls.push(async move { (task, iterate.finish_call_concurrent(accessor, started).await) });
             }
@@ -249,18 +286,12 @@ async fn serve(
                     accessor.with(|mut access| access.get().calls.end(task));
                     let (result,) = result?;
                     blueprint.failures.set(0);
-                    let outcome = match result {
-                        Ok(()) => IterationOutcome::Ok,
-                        Err(failure) => IterationOutcome::Failed {
-                            kind: blueprint.services.failure(&failure.kind, &failure.message),
-                        },
-                    };
                     let answer = group.running.borrow_mut().remove(&task);
-                    if let Some(answer) = answer {
-                        answer.give(outcome);
+                    if let Some(answer) = answer.filter(|answer| answer.abandoned.get().is_none()) {
+                        answer.give(blueprint.outcome(result));
                     }
                 }
-                Poll::Ready(None) if group.closing.get() => {
+                _ if group.closing.get() && group.is_forsaken() => {
                     group.over.set(true);
                     return Poll::Ready(Ok(()));
                 }
@@ -291,7 +322,7 @@ fn start(
     accessor.with(|mut access| {
         let iteration = Iteration { user: job.user, number: job.number };
         let started = iterate.start_call_concurrent(access.as_context_mut(), (iteration,))?;
-        access.get().calls.begin(started.task(), Call { late, stream });
+        access.get().calls.begin(started.task(), Call { late, stream, abandoned: false });
         Ok((started.task(), started))
     })
 }
@@ -311,7 +342,8 @@ fn blame(blueprint: &Blueprint, group: &Group, store: &mut Store<Guest>, error: 
         // Nobody can be named, so everybody is.
         None => fault.into(),
     };
-    let lost = group.running.borrow().len();
+    let waits = |answer: &&Rc<Answer>| answer.abandoned.get().is_none();
+    let lost = group.running.borrow().values().filter(waits).count();
     if lost > 0 {
         let text = format!("{lost} other iterations ran in the instance that was lost to `{fault}`");
         blueprint.services.fault(Fault::LostWithGroup, lost as u64, &text);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
+use tokio::sync::Notify;
 use wasmtime::component::{GuestTaskId, ResourceTable};
 use wasmtime::{CallHook, StoreContextMut};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -53,6 +54,8 @@ pub(crate) struct Call {
     /// How late it started; only in the open model.
     pub(crate) late: Option<Duration>,
     pub(crate) stream: Stream,
+    /// Its user waits no more: it wakes from its sleep and can send nothing.
+    pub(crate) abandoned: bool,
 }
 
 /// The iterations that are running in the store, by the task that runs them.
@@ -61,11 +64,13 @@ pub(crate) struct Calls {
     running: FxHashMap<GuestTaskId, Call>,
     /// For what a guest does outside iterations.
     own: Stream,
+    /// Wakes sleepers when a call is abandoned.
+    disturbed: Arc<Notify>,
 }
 
 impl Calls {
     fn new(random_root: u64) -> Self {
-        Self { running: FxHashMap::default(), own: Stream::new(random_root) }
+        Self { running: FxHashMap::default(), own: Stream::new(random_root), disturbed: Arc::default() }
     }
 
     pub(crate) fn begin(&mut self, task: GuestTaskId, call: Call) {
@@ -74,6 +79,22 @@ impl Calls {
 
     pub(crate) fn end(&mut self, task: GuestTaskId) {
         self.running.remove(&task);
+    }
+
+    pub(crate) fn abandon(&mut self, task: GuestTaskId) {
+        if let Some(call) = self.running.get_mut(&task) {
+            call.abandoned = true;
+            self.disturbed.notify_waiters();
+        }
+    }
+
+    pub(crate) fn is_abandoned(&self, task: Option<GuestTaskId>) -> bool {
+        task.and_then(|task| self.running.get(&task)).is_some_and(|call| call.abandoned)
+    }
+
+    /// Notified whenever some call is abandoned.
+    pub(crate) fn disturbed(&self) -> Arc<Notify> {
+        Arc::clone(&self.disturbed)
     }
 
     /// The caller's stream of random numbers.
@@ -101,6 +122,14 @@ pub(crate) fn caller<T>(mut store: StoreContextMut<'_, T>) -> Option<GuestTaskId
     store.async_call_stack().ok()?.last()
 }
 
+/// What to do with a guest that is running when the engine's clock ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tick {
+    GoOn,
+    Pause,
+    Stop,
+}
+
 /// How long the guest ran: in all, to be counted, and since it last gave the processor back, to be limited.
 #[derive(Debug, Default)]
 pub(crate) struct CpuClock {
@@ -121,14 +150,21 @@ impl CpuClock {
         }
     }
 
-    /// A tick of the engine's clock fell into the guest's code. Says whether it may go on.
-    pub(crate) fn tick(&mut self, tick: Duration, limit: Duration) -> bool {
-        // The guest is about to wait for its turn, which must not count. When it has it again is not seen, but it runs
-        // to the next tick then.
-        self.nanoseconds += super::capability::clock::nanoseconds(self.entered.take().map_or(tick, |at| at.elapsed()));
+    /// A tick of the engine's clock fell into the guest's code.
+    pub(crate) fn tick(&mut self, tick: Duration, limit: Duration) -> Tick {
         self.ticks += 1;
         self.exceeded = tick * self.ticks > limit;
-        !self.exceeded
+        if self.exceeded {
+            return Tick::Stop;
+        }
+        // The first tick says nothing: the guest may have been entered a moment ago.
+        if self.ticks == 1 {
+            return Tick::GoOn;
+        }
+        // The guest is about to wait, which must not count. When it goes on is not seen, but it runs to the next tick
+        // then.
+        self.nanoseconds += super::capability::clock::nanoseconds(self.entered.take().map_or(tick, |at| at.elapsed()));
+        Tick::Pause
     }
 
     /// The guest has returned to the event loop.

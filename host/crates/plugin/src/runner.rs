@@ -239,7 +239,8 @@ pub struct RunnerPool {
 
 impl RunnerPool {
     /// Runs one iteration of a user. `due` is when it should have started, in the open model: the response times of its
-    /// requests count from there. Dropping the future gives the iteration up; its instance then takes no new ones.
+    /// requests count from there. Dropping the future gives the iteration up: the guest wakes from its sleep and can send
+    /// nothing more, and an instance of the user's own is dropped.
     pub async fn iterate(&self, user: u32, number: u64, due: Option<Instant>) -> IterationOutcome {
         if self.interrupted.get() {
             return IterationOutcome::Interrupted;
@@ -252,7 +253,8 @@ impl RunnerPool {
         if self.isolation == Isolation::Iteration {
             group.close();
         }
-        let waiting = Waiting { group: &group, answer: &answer, ended: Cell::new(false) };
+        let alone = self.isolation != Isolation::Shared;
+        let waiting = Waiting { group: &group, answer: &answer, alone, ended: Cell::new(false) };
         match self.blueprint.services.plugin.limits.iteration {
             None => waiting.outcome().await,
             Some(limit) => match tokio::time::timeout(limit, waiting.outcome()).await {
@@ -271,6 +273,7 @@ impl RunnerPool {
     /// To be called about once a second: counts the guests' processor time and sends incidents that have added up.
     pub fn tick(&self) {
         self.blueprint.services.tick();
+        self.groups.borrow().iter().flatten().for_each(|group| group.examine());
         self.apart.borrow_mut().retain(|group| !group.is_over());
     }
 
@@ -288,6 +291,7 @@ impl RunnerPool {
         for group in groups.chain(self.apart.take()) {
             group.end(IterationOutcome::Interrupted);
         }
+        self.blueprint.services.tick();
     }
 
     /// How users share instances.
@@ -347,6 +351,7 @@ impl Drop for RunnerPool {
 struct Waiting<'a> {
     group: &'a Rc<Group>,
     answer: &'a Answer,
+    alone: bool,
     ended: Cell<bool>,
 }
 
@@ -361,7 +366,7 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if !self.ended.get() {
-            self.group.retire();
+            self.group.abandon(self.answer, self.alone);
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use wasmtime::AsContextMut as _;
 use wasmtime::component::Accessor;
 
 use super::GuestData;
 use crate::bindings::clock::{Host, HostWithStore};
-use crate::guest::Guest;
+use crate::guest::{self, Guest};
 
 /// Nanoseconds of a duration, for guests.
 pub(crate) fn nanoseconds(duration: Duration) -> u64 {
@@ -23,18 +24,32 @@ impl Host for Guest {
     }
 }
 
-impl<T> HostWithStore<T> for GuestData {
+impl<T: 'static> HostWithStore<T> for GuestData {
     async fn sleep(accessor: &Accessor<T, Self>, duration: u64) {
-        let mut stop = accessor.with(|mut access| access.get().services.worker.stop.clone());
+        let (task, disturbed, mut stop) = accessor.with(|mut access| {
+            let task = guest::caller(access.as_context_mut());
+            let guest = access.get();
+            (task, guest.calls.disturbed(), guest.services.worker.stop.clone())
+        });
         // An error means that nobody can stop the run any more.
         let stopped = async {
             if stop.wait_for(|stopped| *stopped).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
+        let abandoned = async {
+            loop {
+                let next = disturbed.notified();
+                if accessor.with(|mut access| access.get().calls.is_abandoned(task)) {
+                    return;
+                }
+                next.await;
+            }
+        };
         tokio::select! {
             () = tokio::time::sleep(Duration::from_nanos(duration)) => {}
             () = stopped => {}
+            () = abandoned => {}
         }
     }
 }

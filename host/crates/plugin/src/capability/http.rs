@@ -39,8 +39,10 @@ impl<T: 'static> HostWithStore<T> for GuestData {
             let task = guest::caller(access.as_context_mut());
             let seed = generates(&request).then(|| access.get().calls.stream(task).next());
             let guest = access.get();
-            Sender::new(&guest.services, guest.calls.late(task), seed.unwrap_or_default())
+            let sender = Sender::new(&guest.services, guest.calls.late(task), seed.unwrap_or_default());
+            (!guest.calls.is_abandoned(task)).then_some(sender)
         });
+        let sender = sender.ok_or_else(|| Error::Interrupted("the iteration is over its time".into()))?;
         let wanted = Wanted::of(&request);
         let (response, timing) = sender.exchange(request).await?;
         Ok(wit::Response {
