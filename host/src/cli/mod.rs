@@ -1,0 +1,180 @@
+//! The command line: arguments in, an [`Exit`] out. Printing happens here and in `terminal`; the rest of the host
+//! returns values.
+
+mod engine;
+mod logging;
+mod plugins;
+mod simulate;
+mod suite;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit::Exit;
+use crate::terminal;
+
+/// Runs performance suites against ML platforms and answers with evidence: is it fast enough?
+#[derive(Debug, Parser)]
+#[command(
+    name = "kperf-host",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 pass, 1 internal error, 2 usage or invalid suite, 3 threshold breached, 4 regression,\n\
+                  5 inconclusive, 6 target or plugin failed before load, 7 required reporter failed, 130 interrupted."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Option<RunArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a suite (the same as giving the suite alone)
+    Run(RunArgs),
+    /// Check a suite, its plugins and their parameters; run nothing
+    Validate(SuiteArgs),
+    /// Show what a suite would run: when, with how many users, to which hosts; send no traffic
+    Plan(SuiteArgs),
+    /// Write the results of a run again from its journal, also of one that was killed
+    Report(ReportArgs),
+    /// Print a JSON Schema, for editors and for readers of the results
+    Schema {
+        /// Of what
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+    /// List the built-in plugins, or describe one (a name or a .wasm file)
+    Plugins {
+        /// The plugin to describe
+        plugin: Option<String>,
+    },
+    /// Run a simulated server
+    #[command(subcommand)]
+    Simulate(simulate::Simulate),
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SchemaOf {
+    /// The suite file
+    Suite,
+    /// summary.json
+    Summary,
+}
+
+/// Which suite, and how it is to be read.
+#[derive(Debug, Args)]
+struct SuiteArgs {
+    /// The suite (TOML)
+    suite: PathBuf,
+    /// Use the suite's environment of this name
+    #[arg(long, short, value_name = "NAME", env = "KPERF_ENV")]
+    env: Option<String>,
+    /// Override a value: `--set scenario.runs.load.vus=5`
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    suite: SuiteArgs,
+    /// Where the results go [default: results/<suite>/<run id>]
+    #[arg(long, short, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Worker threads per scenario [default: by cores and users]
+    #[arg(long, value_name = "N")]
+    workers: Option<u32>,
+    #[command(flatten)]
+    display: DisplayArgs,
+}
+
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// The run's folder
+    dir: PathBuf,
+    #[command(flatten)]
+    display: DisplayArgs,
+}
+
+/// What is shown and logged.
+#[derive(Debug, Args)]
+struct DisplayArgs {
+    /// Print the verdict only
+    #[arg(long, short)]
+    quiet: bool,
+    /// Log more; twice for everything
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// The form of log lines
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// Log into this file instead of standard error; a new file each day, the last seven are kept
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Parses the arguments of the process and runs what they ask for.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Pass };
+            // A closed pipe is the only way this can fail, and there is nobody left to tell.
+            let _ = error.print();
+            return exit;
+        }
+    };
+    let command = match (cli.command, cli.run) {
+        (Some(command), _) => command,
+        (None, Some(run)) => Command::Run(run),
+        (None, None) => {
+            terminal::error("no suite given; try `kperf-host --help`");
+            return Exit::Usage;
+        }
+    };
+    match command {
+        Command::Run(args) => suite::run(&args),
+        Command::Validate(args) => suite::validate(&args),
+        Command::Plan(args) => suite::plan(&args),
+        Command::Report(args) => suite::report(&args),
+        Command::Schema { of } => schema(of),
+        Command::Plugins { plugin } => plugins::show(plugin.as_deref()),
+        Command::Simulate(what) => simulate::run(&what),
+    }
+}
+
+fn schema(of: SchemaOf) -> Exit {
+    let schema = match of {
+        SchemaOf::Suite => kperf_suite::schema(),
+        SchemaOf::Summary => crate::report::summary_schema(),
+    };
+    terminal::out(&format!("{schema:#}"));
+    Exit::Pass
+}
+
+/// Runs a command's asynchronous part on this thread.
+fn block_on(work: impl Future<Output = Exit>) -> Exit {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(tokio::runtime::LocalOptions::default());
+    match runtime {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => {
+            terminal::error(&format!("can't make a runtime: {error}"));
+            Exit::Internal
+        }
+    }
+}

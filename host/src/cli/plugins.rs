@@ -1,0 +1,102 @@
+//! `kperf-host plugins`: what is built in, and what a plugin says of itself.
+
+use std::fmt::Write as _;
+
+use kperf_plugin::{Engine, Plugin};
+
+use super::{block_on, engine};
+use crate::exit::Exit;
+use crate::terminal::{self, FAINT, STRONG};
+
+/// Lists the built-in plugins, or describes one.
+pub(super) fn show(wanted: Option<&str>) -> Exit {
+    let engine = match engine::make() {
+        Ok(engine) => engine,
+        Err(error) => {
+            terminal::error(&error);
+            return Exit::Internal;
+        }
+    };
+    block_on(async {
+        match wanted {
+            None => list(&engine).await,
+            Some(name) => describe(&engine, name).await,
+        }
+    })
+}
+
+async fn list(engine: &Engine) -> Exit {
+    for name in kperf_guests::names() {
+        let Some(bytes) = kperf_guests::get(name) else { continue };
+        match Plugin::load(engine, bytes).await {
+            Ok(plugin) => {
+                let description = plugin.description();
+                terminal::out(&format!(
+                    "{STRONG}{name:20}{STRONG:#} {:9} {}  {FAINT}{}{FAINT:#}",
+                    plugin.world(),
+                    description.version,
+                    description.summary
+                ));
+            }
+            Err(error) => {
+                terminal::error(&format!("{name}: {error}"));
+                return Exit::Internal;
+            }
+        }
+    }
+    Exit::Pass
+}
+
+async fn describe(engine: &Engine, name: &str) -> Exit {
+    let bytes = match kperf_guests::get(name) {
+        Some(bytes) => std::borrow::Cow::Borrowed(bytes),
+        None => match std::fs::read(name) {
+            Ok(bytes) => bytes.into(),
+            Err(_) => {
+                let help = kperf_suite::suggestion(name, kperf_guests::names());
+                terminal::error(&format!("no built-in plugin and no file `{name}`; {help}"));
+                return Exit::Usage;
+            }
+        },
+    };
+    match Plugin::load(engine, &bytes).await {
+        Ok(plugin) => {
+            terminal::out(&text(&plugin));
+            Exit::Pass
+        }
+        Err(error) => {
+            terminal::error(&format!("{name}: {}: {error}", error.fault()));
+            Exit::NotReady
+        }
+    }
+}
+
+fn text(plugin: &Plugin) -> String {
+    let description = plugin.description();
+    let sharing = if plugin.is_concurrent() { "users share instances" } else { "an instance per user" };
+    let mut text = format!(
+        "{STRONG}{}{STRONG:#} {}, a {}: {}\nsha256:{}, {sharing}\n",
+        description.name,
+        description.version,
+        plugin.world(),
+        description.summary,
+        plugin.digest()
+    );
+    for mode in &description.modes {
+        let _ = write!(text, "\nmode {STRONG}{}{STRONG:#}: {}\n{:#}\n", mode.name, mode.description, mode.schema);
+    }
+    if !description.metrics.is_empty() {
+        let _ = write!(text, "\nmetrics\n");
+    }
+    for metric in &description.metrics {
+        let _ = writeln!(
+            text,
+            "  {:28} {:12} {:8} {}",
+            metric.name,
+            metric.kind.to_string(),
+            metric.unit.to_string(),
+            metric.description
+        );
+    }
+    text.trim_end().to_owned()
+}

@@ -1,0 +1,132 @@
+//! The commands that take a suite or a run's folder: run, validate, plan, report.
+
+use std::path::Path;
+
+use kperf_suite::{Diagnostics, Source, Suite};
+
+use super::{DisplayArgs, ReportArgs, RunArgs, SuiteArgs, block_on, engine, logging};
+use crate::exit::Exit;
+use crate::plan::{self, Plan};
+use crate::report;
+use crate::run::{self, Options, RunError};
+use crate::terminal::{self, Display};
+
+/// `kperf-host run`.
+pub(super) fn run(args: &RunArgs) -> Exit {
+    let display = Display::new(args.display.quiet);
+    let _log = match logging::start(&args.display, &display) {
+        Ok(guard) => guard,
+        Err(error) => return usage(&error),
+    };
+    let options = Options { out: args.out.clone(), display };
+    block_on(async {
+        let plan = match planned(&args.suite, args.workers).await {
+            Ok(plan) => plan,
+            Err(exit) => return exit,
+        };
+        match run::run(&plan, &options).await {
+            Ok(ended) => {
+                if let Some(summary) = &ended.summary {
+                    terminal::print_summary(summary, args.display.quiet);
+                }
+                let folder = ended.out.display();
+                if ended.summary.is_none() {
+                    terminal::note(&format!("left at once; `kperf-host report {folder}` writes the results"));
+                } else if !args.display.quiet {
+                    terminal::out(&format!("results in {folder}"));
+                }
+                ended.exit
+            }
+            Err(RunError::Suite(diagnostics)) => refuse(&diagnostics),
+            Err(error @ RunError::Folder { .. }) => {
+                terminal::error(&error.to_string());
+                Exit::Internal
+            }
+            Err(error) => {
+                terminal::error(&error.to_string());
+                Exit::Internal
+            }
+        }
+    })
+}
+
+/// `kperf-host validate`.
+pub(super) fn validate(args: &SuiteArgs) -> Exit {
+    block_on(async {
+        match planned(args, None).await {
+            Ok(plan) => {
+                let scenarios = plan::plural(u32::try_from(plan.scenarios.len()).unwrap_or(u32::MAX), "scenario");
+                terminal::out(&format!("{} is valid: {scenarios}", args.suite.display()));
+                Exit::Pass
+            }
+            Err(exit) => exit,
+        }
+    })
+}
+
+/// `kperf-host plan`.
+pub(super) fn plan(args: &SuiteArgs) -> Exit {
+    block_on(async {
+        match planned(args, None).await {
+            Ok(plan) => {
+                terminal::out(&plan.show());
+                Exit::Pass
+            }
+            Err(exit) => exit,
+        }
+    })
+}
+
+/// `kperf-host report`.
+pub(super) fn report(args: &ReportArgs) -> Exit {
+    let DisplayArgs { quiet, .. } = args.display;
+    match report::finish(&args.dir) {
+        Ok(summary) => {
+            terminal::print_summary(&summary, quiet);
+            Exit::of_verdict(summary.verdict.exit_code)
+        }
+        Err(error @ (report::ReportError::Journal(_) | report::ReportError::NoRun)) => usage(&error.to_string()),
+        Err(error) => {
+            terminal::error(&error.to_string());
+            Exit::Internal
+        }
+    }
+}
+
+async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Plan, Exit> {
+    let suite = load(args)?;
+    let engine = engine::make().map_err(|error| {
+        terminal::error(&error);
+        Exit::Internal
+    })?;
+    let folder = args.suite.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+    plan::make(suite, folder, &engine, cores, workers).await.map_err(|refused| {
+        let exit = refuse(&refused.diagnostics);
+        if refused.plugins_only { Exit::NotReady } else { exit }
+    })
+}
+
+fn load(args: &SuiteArgs) -> Result<Suite, Exit> {
+    let path = args.suite.display().to_string();
+    let text = std::fs::read_to_string(&args.suite).map_err(|error| usage(&format!("can't read {path}: {error}")))?;
+    let options = kperf_suite::Options {
+        environment: args.env.as_deref(),
+        sets: &args.set,
+        lookup: &|name| std::env::var(name).ok(),
+    };
+    kperf_suite::load(Source { name: &path, text: &text }, &options).map_err(|diagnostics| refuse(&diagnostics))
+}
+
+fn refuse(diagnostics: &Diagnostics) -> Exit {
+    terminal::note(diagnostics.render(terminal::colour()).trim_end());
+    if diagnostics.len() > 1 {
+        terminal::note(&format!("\n{} mistakes", diagnostics.len()));
+    }
+    Exit::Usage
+}
+
+fn usage(message: &str) -> Exit {
+    terminal::error(message);
+    Exit::Usage
+}

@@ -1,0 +1,225 @@
+//! A plugin's parameters against the plugin's own JSON Schema: defaults filled in, mistakes at their place in the suite,
+//! files found.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jsonschema::error::ValidationErrorKind;
+use kperf_suite::{Diagnostic, Params, Span};
+use serde_json::{Map, Value};
+
+/// Parameters that match their schema.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// The parameters with the schema's defaults, as JSON text.
+    pub json: String,
+    /// The files that they name: as written, and where they are.
+    pub files: BTreeMap<String, PathBuf>,
+}
+
+/// Checks `params` against `schema`. Paths are relative to `folder`.
+///
+/// # Errors
+/// Every mistake, each with its place; `fallback` stands for what has no place of its own.
+pub fn check(params: &Params, schema: &Value, folder: &Path, fallback: Span) -> Result<Checked, Vec<Diagnostic>> {
+    let place = |pointer: &str| {
+        // What is missing has no place; the table that should hold it does.
+        let mut pointer = pointer;
+        loop {
+            match (params.locate(pointer), pointer.rfind('/')) {
+                (Some(span), _) => return span,
+                (None, Some(end)) => pointer = pointer.get(..end).unwrap_or_default(),
+                (None, None) => return fallback,
+            }
+        }
+    };
+    let validator = match jsonschema::validator_for(schema) {
+        Ok(validator) => validator,
+        Err(error) => {
+            let message = format!("the plugin's schema of its parameters is wrong: {error}");
+            return Err(vec![Diagnostic::new(fallback, message).help("tell the plugin's author")]);
+        }
+    };
+    let mut value = Value::Object(params.json().clone());
+    fill(&mut value, schema);
+    read_variables(&mut value, params, &validator);
+    let mut findings: Vec<Diagnostic> = validator
+        .iter_errors(&value)
+        .flat_map(|error| {
+            let pointer = error.instance_path().to_string();
+            match error.kind() {
+                ValidationErrorKind::AdditionalProperties { unexpected } => {
+                    let known = properties_at(schema, &error.schema_path().to_string());
+                    let finding = |key: &String| {
+                        let span = params.locate_key(&format!("{pointer}/{}", escape(key)));
+                        Diagnostic::new(
+                            span.unwrap_or_else(|| place(&pointer)),
+                            format!("the plugin has no parameter `{key}` here"),
+                        )
+                        .help(kperf_suite::suggestion(key, known.iter().map(String::as_str)))
+                    };
+                    unexpected.iter().map(finding).collect::<Vec<_>>()
+                }
+                _ => vec![Diagnostic::new(place(&pointer), error.to_string())],
+            }
+        })
+        .collect();
+    let mut files = BTreeMap::new();
+    collect_paths(&value, schema, String::new(), &mut |pointer, path| {
+        let found = folder.join(path);
+        if found.is_file() {
+            files.insert(path.to_owned(), found);
+        } else {
+            let message = format!("there is no file `{path}`");
+            findings.push(Diagnostic::new(place(pointer), message).help("paths are relative to the suite"));
+        }
+    });
+    if findings.is_empty() { Ok(Checked { json: value.to_string(), files }) } else { Err(findings) }
+}
+
+/// Fills in defaults, also inside of objects and lists that are there.
+fn fill(value: &mut Value, schema: &Value) {
+    match value {
+        Value::Object(object) => {
+            for (name, property) in properties(schema) {
+                if let (false, Some(default)) = (object.contains_key(name), property.get("default")) {
+                    object.insert(name.clone(), default.clone());
+                }
+                if let Some(inner) = object.get_mut(name) {
+                    fill(inner, property);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                items.iter_mut().for_each(|item| fill(item, schema));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A value that came from a variable is a text; where the schema wants a number or a boolean it is read as one.
+fn read_variables(value: &mut Value, params: &Params, validator: &jsonschema::Validator) {
+    let wrong: Vec<String> = validator
+        .iter_errors(value)
+        .filter(|error| matches!(error.kind(), ValidationErrorKind::Type { .. }))
+        .map(|error| error.instance_path().to_string())
+        .filter(|pointer| params.is_variable(pointer))
+        .collect();
+    for pointer in wrong {
+        if let Some(slot) = value.pointer_mut(&pointer)
+            && let Some(Ok(read)) = slot.as_str().map(serde_json::from_str::<Value>)
+        {
+            *slot = read;
+        }
+    }
+}
+
+/// Calls `found` with the place and the text of each string whose schema says `"format": "path"`.
+fn collect_paths(value: &Value, schema: &Value, pointer: String, found: &mut impl FnMut(&str, &str)) {
+    match value {
+        Value::String(path) if schema.get("format").and_then(Value::as_str) == Some("path") => found(&pointer, path),
+        Value::Object(object) => {
+            for (name, property) in properties(schema) {
+                if let Some(inner) = object.get(name) {
+                    collect_paths(inner, property, format!("{pointer}/{}", escape(name)), found);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                for (index, item) in items.iter().enumerate() {
+                    collect_paths(item, schema, format!("{pointer}/{index}"), found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::iter)
+}
+
+/// The names that an object may have, given the schema's path to the `additionalProperties` that it broke.
+fn properties_at(schema: &Value, path: &str) -> Vec<String> {
+    let object = path.strip_suffix("/additionalProperties").and_then(|path| schema.pointer(path));
+    object.into_iter().flat_map(properties).map(|(name, _)| name.clone()).collect()
+}
+
+/// A key as a part of a JSON pointer (RFC 6901).
+fn escape(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kperf_suite::{Options, Source};
+    use serde_json::json;
+
+    fn scenario(params: &str) -> kperf_suite::Suite {
+        let text = format!(
+            "name = \"s\"\n[[scenario]]\nname = \"a\"\nplugin = \"p\"\n[scenario.load]\nexecutor = \"per-vu-iterations\"\n\
+             [scenario.params]\n{params}\n"
+        );
+        let lookup = |_: &str| Some("7".to_owned());
+        kperf_suite::load(
+            Source { name: "suite.toml", text: &text },
+            &Options { environment: None, sets: &[], lookup: &lookup },
+        )
+        .unwrap_or_else(|findings| panic!("{}", findings.render(false)))
+    }
+
+    fn schema() -> Value {
+        json!({
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "count": { "type": "integer", "default": 3 },
+                "file": { "type": "string", "format": "path" },
+                "steps": { "type": "array", "items": {
+                    "type": "object", "additionalProperties": false, "required": ["name"],
+                    "properties": { "name": { "type": "string" }, "weight": { "type": "number", "default": 1 } }
+                } }
+            }
+        })
+    }
+
+    fn checked(params: &str) -> Result<Checked, Vec<String>> {
+        let suite = scenario(params);
+        let plugin = &suite.scenarios[0].plugin;
+        check(&plugin.params, &schema(), Path::new(env!("CARGO_MANIFEST_DIR")), plugin.span).map_err(|findings| {
+            findings.iter().map(|it| format!("{}: {}", suite.sources.slice(it.span), it.message)).collect()
+        })
+    }
+
+    #[test]
+    fn defaults_are_filled_in_at_every_depth() {
+        let json: Value = serde_json::from_str(&checked("steps = [{ name = \"x\" }]").unwrap().json).unwrap();
+        assert_eq!(json, json!({ "count": 3, "steps": [{ "name": "x", "weight": 1 }] }));
+    }
+
+    #[test]
+    fn a_variable_is_read_as_what_the_schema_wants() {
+        let json: Value = serde_json::from_str(&checked("count = \"${ANY}\"").unwrap().json).unwrap();
+        assert_eq!(json, json!({ "count": 7 }));
+        assert!(checked("count = \"7\"").is_err(), "a text that is none");
+    }
+
+    #[test]
+    fn every_mistake_has_its_place() {
+        let findings = checked("cuont = 1\ncount = \"many\"\nsteps = [{ weight = 2 }]\nfile = \"no/such\"").unwrap_err();
+        assert_eq!(findings.len(), 4, "{findings:#?}");
+        for start in ["cuont: ", "\"many\": ", "{ weight = 2 }: ", "\"no/such\": "] {
+            assert!(findings.iter().any(|finding| finding.starts_with(start)), "{start} in {findings:#?}");
+        }
+    }
+
+    #[test]
+    fn files_are_found_beside_the_suite() {
+        let files = checked("file = \"Cargo.toml\"").unwrap().files;
+        assert_eq!(files.keys().collect::<Vec<_>>(), ["Cargo.toml"]);
+    }
+}

@@ -1,0 +1,426 @@
+//! From a suite to a plan: plugins loaded, their parameters checked, files found. Up to here nothing runs and no traffic
+//! is sent.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kperf_load::{Executor, Pacer, Rate, Schedule, Stage};
+use kperf_metrics::{Builtin, MetricDef, Threshold};
+use kperf_plugin::{Engine, Plugin, World};
+use kperf_suite::{Diagnostic, Diagnostics, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef};
+
+use crate::params::{self, Checked};
+
+/// What will run, with nothing left to find out but what the target and the machine say.
+pub struct Plan {
+    /// What was asked for.
+    pub suite: Suite,
+    /// The folder that paths in the suite are relative to.
+    pub folder: PathBuf,
+    /// One for each of the suite's scenarios, in order.
+    pub scenarios: Vec<PlannedScenario>,
+    /// The thresholds of the whole suite.
+    pub thresholds: Vec<PlannedThreshold>,
+    /// One for each of the suite's collectors, in order.
+    pub collectors: Vec<Part>,
+    /// One for each of the suite's reporters, in order.
+    pub reporters: Vec<Part>,
+}
+
+/// A plugin and what it is asked to do.
+pub struct Part {
+    /// The scenario's, collector's or reporter's name.
+    pub name: String,
+    /// The plugin.
+    pub plugin: Plugin,
+    /// Where it came from: `built-in` or its path.
+    pub source: String,
+    /// One of its modes.
+    pub mode: String,
+    /// Its parameters.
+    pub params: Checked,
+}
+
+/// A scenario that is ready to run.
+pub struct PlannedScenario {
+    /// Its plugin.
+    pub part: Part,
+    /// When its iterations start.
+    pub schedule: Schedule,
+    /// How many threads drive it.
+    pub workers: u32,
+    /// What must hold.
+    pub thresholds: Vec<PlannedThreshold>,
+}
+
+/// A threshold that was checked against the metric it is about.
+pub struct PlannedThreshold {
+    /// As it stands in the suite.
+    pub text: String,
+    /// Its meaning, with the scenario in the selector.
+    pub threshold: Threshold,
+    /// From when on a breach ends the run, if it does.
+    pub abort: Option<Duration>,
+}
+
+/// Why there is no plan.
+#[derive(Debug)]
+pub struct Refused {
+    /// Every mistake, with its place.
+    pub diagnostics: Diagnostics,
+    /// Whether it is only plugins that are at fault, not the suite.
+    pub plugins_only: bool,
+}
+
+/// Makes the plan. `cores` and `workers` decide on the number of threads where the suite does not.
+///
+/// # Errors
+/// Every mistake in the suite that only plugins, files or parameters reveal.
+pub async fn make(
+    suite: Suite,
+    folder: &Path,
+    engine: &Engine,
+    cores: u32,
+    workers: Option<u32>,
+) -> Result<Plan, Refused> {
+    let mut planner =
+        Planner { folder, engine, loaded: HashMap::new(), findings: Vec::new(), plugin_findings: Vec::new() };
+    let mut scenarios = Vec::new();
+    for scenario in &suite.scenarios {
+        let part = planner.part(&scenario.plugin, World::Runner).await;
+        let schedule = Schedule {
+            executor: executor(&scenario.load.shape),
+            start: scenario.start,
+            graceful_stop: scenario.load.graceful_stop,
+        };
+        let users = schedule.executor.max_users();
+        let threads = workers.or(scenario.workers.map(u32::from)).unwrap_or(cores).clamp(1, users.max(1));
+        let metrics = part.as_ref().map_or(&[][..], |part| &part.plugin.description().metrics);
+        let thresholds = planner.thresholds(&scenario.thresholds, metrics, part.is_some(), &suite.sources);
+        if let Some(part) = part {
+            scenarios.push(PlannedScenario { part, schedule, workers: threads, thresholds });
+        }
+    }
+    let mut collectors = Vec::new();
+    for collector in &suite.collectors {
+        collectors.extend(planner.part(&collector.plugin, World::Collector).await);
+    }
+    let mut reporters = Vec::new();
+    for reporter in &suite.reporters {
+        reporters.extend(planner.part(&reporter.plugin, World::Reporter).await);
+    }
+    let metrics: Vec<MetricDef> = scenarios
+        .iter()
+        .map(|scenario| &scenario.part)
+        .chain(&collectors)
+        .flat_map(|part| part.plugin.description().metrics.clone())
+        .collect();
+    let complete = planner.plugin_findings.is_empty();
+    let thresholds = planner.thresholds(&suite.thresholds, &metrics, complete, &suite.sources);
+    for target in suite.targets.values() {
+        if let Some(ca) = &target.ca
+            && !folder.join(&ca.value).is_file()
+        {
+            planner.report(ca.span, format!("there is no file `{}`", ca.value), "paths are relative to the suite");
+        }
+    }
+    let plugins_only = planner.findings.is_empty();
+    planner.findings.append(&mut planner.plugin_findings);
+    if planner.findings.is_empty() {
+        let folder = folder.to_owned();
+        Ok(Plan { suite, folder, scenarios, thresholds, collectors, reporters })
+    } else {
+        Err(Refused { diagnostics: Diagnostics::new(suite.sources.clone(), planner.findings), plugins_only })
+    }
+}
+
+struct Planner<'a> {
+    folder: &'a Path,
+    engine: &'a Engine,
+    /// Plugins by their name or path; none for one that could not be loaded and has been reported.
+    loaded: HashMap<PluginRef, Option<(Plugin, String)>>,
+    findings: Vec<Diagnostic>,
+    plugin_findings: Vec<Diagnostic>,
+}
+
+impl Planner<'_> {
+    fn report(&mut self, span: Span, message: String, help: &str) {
+        self.findings.push(Diagnostic::new(span, message).help(help));
+    }
+
+    async fn part(&mut self, wanted: &PluginUse, world: World) -> Option<Part> {
+        let (plugin, source) = self.plugin(wanted).await?;
+        if plugin.world() != world {
+            let table = |world: World| match world {
+                World::Runner => "scenario",
+                World::Collector => "collector",
+                World::Reporter => "reporter",
+            };
+            let message = format!("`{}` is a {}, not a {world}", plugin.description().name, plugin.world());
+            self.report(wanted.plugin.span, message, &format!("use it under `[[{}]]`", table(plugin.world())));
+            return None;
+        }
+        let modes = &plugin.description().modes;
+        let names = || modes.iter().map(|mode| mode.name.as_str());
+        let mode = match &wanted.mode {
+            Some(name) => {
+                let Some(mode) = plugin.description().mode(&name.value) else {
+                    let message = format!("`{}` has no mode `{}`", plugin.description().name, name.value);
+                    self.report(name.span, message, &kperf_suite::suggestion(&name.value, names()));
+                    return None;
+                };
+                mode
+            }
+            None => match modes.as_slice() {
+                [only] => only,
+                _ => {
+                    let message = format!("`{}` has several modes", plugin.description().name);
+                    let list = names().collect::<Vec<_>>().join("`, `");
+                    self.report(wanted.plugin.span, message, &format!("add `mode`, one of `{list}`"));
+                    return None;
+                }
+            },
+        };
+        match params::check(&wanted.params, &mode.schema, self.folder, wanted.span) {
+            Ok(params) => {
+                let (name, mode) = (wanted.name.value.clone(), mode.name.clone());
+                Some(Part { name, mode, params, source, plugin })
+            }
+            Err(findings) => {
+                self.findings.extend(findings);
+                None
+            }
+        }
+    }
+
+    async fn plugin(&mut self, wanted: &PluginUse) -> Option<(Plugin, String)> {
+        if let Some(known) = self.loaded.get(&wanted.plugin.value) {
+            return known.clone();
+        }
+        let loaded = self.load(wanted).await;
+        self.loaded.insert(wanted.plugin.value.clone(), loaded.clone());
+        loaded
+    }
+
+    async fn load(&mut self, wanted: &PluginUse) -> Option<(Plugin, String)> {
+        let span = wanted.plugin.span;
+        let (bytes, source) = match &wanted.plugin.value {
+            PluginRef::Builtin(name) => match kperf_guests::get(name) {
+                Some(bytes) => (bytes.into(), "built-in".to_owned()),
+                None => {
+                    let help = kperf_suite::suggestion(name, kperf_guests::names());
+                    self.report(span, format!("there is no built-in plugin `{name}`"), &help);
+                    return None;
+                }
+            },
+            PluginRef::File(path) => match std::fs::read(self.folder.join(path)) {
+                Ok(bytes) => (std::borrow::Cow::from(bytes), path.clone()),
+                Err(error) => {
+                    let help = "paths are relative to the suite";
+                    self.report(span, format!("can't read the plugin `{path}`: {error}"), help);
+                    return None;
+                }
+            },
+        };
+        match Plugin::load(self.engine, &bytes).await {
+            Ok(plugin) => Some((plugin, source)),
+            Err(error) => {
+                let message = format!("{}: {error}", error.fault());
+                self.plugin_findings.push(Diagnostic::new(span, message));
+                None
+            }
+        }
+    }
+
+    /// Checks thresholds against the metrics that there are; `complete` says whether these are all.
+    fn thresholds(
+        &mut self,
+        wanted: &[kperf_suite::Threshold],
+        metrics: &[MetricDef],
+        complete: bool,
+        sources: &Sources,
+    ) -> Vec<PlannedThreshold> {
+        let mut planned = Vec::new();
+        for it in wanted {
+            let builtin = Builtin::ALL.iter().map(|builtin| builtin.def());
+            let known: Vec<MetricDef> = builtin.chain(metrics.iter().cloned()).collect();
+            let threshold = &it.expression;
+            match known.iter().find(|metric| *metric.name == *threshold.metric()) {
+                Some(metric) => match threshold.check(metric) {
+                    Ok(()) => planned.push(PlannedThreshold {
+                        text: it.text.clone(),
+                        threshold: threshold.clone(),
+                        abort: it.abort,
+                    }),
+                    Err(error) => {
+                        let span = it.part(sources, error.span);
+                        self.findings.push(Diagnostic::new(span, error.message));
+                    }
+                },
+                None if complete => {
+                    let names = known.iter().map(|metric| &*metric.name);
+                    let help = kperf_suite::suggestion(threshold.metric(), names);
+                    let span = it.part(sources, threshold.metric_span());
+                    self.report(span, format!("there is no metric `{}`", threshold.metric()), &help);
+                }
+                None => {}
+            }
+        }
+        planned
+    }
+}
+
+fn executor(shape: &Shape) -> Executor {
+    match shape.clone() {
+        Shape::ConstantVus { vus, duration, think_time } => Executor::ConstantVus { vus, duration, think_time },
+        Shape::RampingVus { start_vus, stages, graceful_ramp_down, think_time } => Executor::RampingVus {
+            start_vus,
+            stages: stages.iter().map(|it| Stage { duration: it.duration, target: it.target }).collect(),
+            graceful_ramp_down,
+            think_time,
+        },
+        Shape::PerVuIterations { vus, iterations, max_duration, think_time } => {
+            Executor::PerVuIterations { vus, iterations: iterations.into(), max_duration, think_time }
+        }
+        Shape::SharedIterations { vus, iterations, max_duration, think_time } => {
+            Executor::SharedIterations { vus, iterations: iterations.into(), max_duration, think_time }
+        }
+        Shape::ConstantArrivalRate { rate: wanted, duration, pre_allocated_vus, max_vus } => {
+            Executor::ConstantArrivalRate { rate: rate(wanted), duration, pre_allocated_vus, max_vus }
+        }
+        Shape::RampingArrivalRate { start_rate, stages, pre_allocated_vus, max_vus } => Executor::RampingArrivalRate {
+            start_rate: rate(start_rate),
+            stages: stages.iter().map(|it| Stage { duration: it.duration, target: rate(it.target) }).collect(),
+            pre_allocated_vus,
+            max_vus,
+        },
+    }
+}
+
+/// As a ratio of whole numbers: a millionth of an arrival per hour is the finest step, so that every rate that a suite can
+/// name per second, minute or hour is exact.
+fn rate(rate: kperf_suite::Rate) -> Rate {
+    const HOURS: u64 = 1_000_000;
+    let count = (rate.per_second() * 3600.0 * HOURS as f64).round() as u64;
+    Rate::new(count, Duration::from_secs(3600 * HOURS)).unwrap_or(Rate::ZERO)
+}
+
+impl Plan {
+    /// The plugin parts of scenarios, collectors and reporters.
+    pub fn parts(&self) -> impl Iterator<Item = &Part> {
+        let scenarios = self.scenarios.iter().map(|scenario| &scenario.part);
+        scenarios.chain(&self.collectors).chain(&self.reporters)
+    }
+
+    /// The plan for people.
+    #[must_use]
+    pub fn show(&self) -> String {
+        let mut text = format!("suite {}", self.suite.name);
+        if let Some(environment) = &self.suite.environment {
+            let _ = write!(text, ", environment {environment}");
+        }
+        let _ = writeln!(text, "\n");
+        let uses = self.suite.scenarios.iter().map(|scenario| &scenario.plugin);
+        for (scenario, used) in self.scenarios.iter().zip(uses) {
+            let schedule = &scenario.schedule;
+            let _ = writeln!(text, "scenario {}", scenario.part.name);
+            self.show_part(&mut text, &scenario.part, used);
+            let end = schedule.start + Pacer::new(&schedule.executor).total_duration();
+            let _ = writeln!(
+                text,
+                "  when       {} to {}{}, then up to {} for running iterations",
+                kperf_suite::DurationText(schedule.start),
+                kperf_suite::DurationText(end),
+                if schedule.executor.is_open() { "" } else { " at the latest" },
+                kperf_suite::DurationText(schedule.graceful_stop)
+            );
+            let _ = writeln!(text, "  load       {}", describe(&schedule.executor));
+            let users = schedule.executor.max_users();
+            let _ = writeln!(text, "  users      up to {users} on {}", plural(scenario.workers, "worker"));
+            for threshold in &scenario.thresholds {
+                let _ = writeln!(text, "  must hold  {}", threshold.text);
+            }
+            text.push('\n');
+        }
+        for (kind, parts, uses) in [
+            ("collector", &self.collectors, self.suite.collectors.iter().map(|it| &it.plugin).collect::<Vec<_>>()),
+            ("reporter", &self.reporters, self.suite.reporters.iter().map(|it| &it.plugin).collect()),
+        ] {
+            for (part, used) in parts.iter().zip(uses) {
+                let _ = writeln!(text, "{kind} {}", part.name);
+                self.show_part(&mut text, part, used);
+                text.push('\n');
+            }
+        }
+        for threshold in &self.thresholds {
+            let _ = writeln!(text, "must hold  {}", threshold.text);
+        }
+        text.trim_end().to_owned()
+    }
+
+    fn show_part(&self, text: &mut String, part: &Part, used: &PluginUse) {
+        let description = part.plugin.description();
+        let _ = writeln!(
+            text,
+            "  plugin     {} {} ({}), mode {}",
+            description.name, description.version, part.source, part.mode
+        );
+        let mut hosts = Vec::new();
+        match used.target.as_ref().map(|target| &target.value) {
+            Some(TargetRef::Simulated) => hosts.push("the simulated server, on loopback".to_owned()),
+            Some(TargetRef::Named(name)) => {
+                hosts.extend(self.suite.targets.get(name).map(|target| target.base_url().to_owned()));
+            }
+            None => {}
+        }
+        hosts.extend(used.allow_hosts.iter().map(ToString::to_string));
+        let hosts = if hosts.is_empty() { "no host".to_owned() } else { hosts.join(", ") };
+        let _ = writeln!(text, "  reaches    {hosts}");
+    }
+}
+
+/// `3 workers`.
+pub(crate) fn plural(count: u32, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// An executor for people: `constant-arrival-rate 200/s for 1m`.
+#[must_use]
+pub fn describe(executor: &Executor) -> String {
+    let time = kperf_suite::DurationText;
+    let per_second = |rate: Rate| {
+        let value = rate.as_per_second();
+        if value >= 1.0 || value == 0.0 { format!("{}/s", round(value)) } else { format!("{}/m", round(value * 60.0)) }
+    };
+    match executor {
+        Executor::ConstantVus { vus, duration, .. } => {
+            format!("constant-vus: {} for {}", plural(*vus, "user"), time(*duration))
+        }
+        Executor::RampingVus { start_vus, stages, .. } => {
+            let ramp = stages.iter().map(|it| format!(" to {} in {}", it.target, time(it.duration)));
+            format!("ramping-vus: from {start_vus}{} users", ramp.collect::<Vec<_>>().join(","))
+        }
+        Executor::PerVuIterations { vus, iterations, max_duration, .. } => format!(
+            "per-vu-iterations: {iterations} by each of {}, within {}",
+            plural(*vus, "user"),
+            time(*max_duration)
+        ),
+        Executor::SharedIterations { vus, iterations, max_duration, .. } => {
+            format!("shared-iterations: {iterations} by {}, within {}", plural(*vus, "user"), time(*max_duration))
+        }
+        Executor::ConstantArrivalRate { rate, duration, .. } => {
+            format!("constant-arrival-rate: {} for {}", per_second(*rate), time(*duration))
+        }
+        Executor::RampingArrivalRate { start_rate, stages, .. } => {
+            let ramp = stages.iter().map(|it| format!(" to {} in {}", per_second(it.target), time(it.duration)));
+            format!("ramping-arrival-rate: from {}{}", per_second(*start_rate), ramp.collect::<Vec<_>>().join(","))
+        }
+    }
+}
+
+fn round(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

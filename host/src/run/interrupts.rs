@@ -1,0 +1,82 @@
+//! Ctrl-C (and SIGTERM, which is how CI and Kubernetes say it): once to end in order, twice to leave at once.
+
+use tokio::sync::watch;
+
+/// How often the user has asked to stop. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Interrupts(watch::Receiver<u32>);
+
+impl Interrupts {
+    /// Starts listening; needs a `LocalRuntime`.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(super) fn listen() -> std::io::Result<Self> {
+        let mut signals = Signals::new()?;
+        let (count, seen) = watch::channel(0);
+        tokio::task::spawn_local(async move {
+            loop {
+                signals.next().await;
+                count.send_modify(|count| *count += 1);
+            }
+        });
+        Ok(Self(seen))
+    }
+
+    /// Waits until the user has asked to stop.
+    pub(super) async fn once(&self) {
+        self.times(1).await;
+    }
+
+    /// Waits until the user has asked to leave at once.
+    pub(super) async fn twice(&self) {
+        self.times(2).await;
+    }
+
+    /// Whether the user has asked to stop.
+    pub(super) fn any(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
+    async fn times(&self, wanted: u32) {
+        let mut seen = self.0.clone();
+        if seen.wait_for(|count| *count >= wanted).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn next(&mut self) {
+        let _ = self.0.recv().await;
+    }
+}

@@ -1,0 +1,463 @@
+//! A run, from a plan to the results in its folder.
+//!
+//! Preflight, setup, load, teardown, report: in this order on this thread, while workers, collectors and reporters have
+//! threads of their own. What goes wrong before load starts ends the run with [`Exit::NotReady`]; teardown follows whatever
+//! happened, and the folder is readable whenever the process ends.
+
+mod interrupts;
+mod lending;
+mod monitor;
+mod observers;
+mod recorder;
+mod secrets;
+mod worker;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kperf_load::{Progress, Shared, Slice, signals};
+use kperf_metrics::{Registry, Tags};
+use kperf_plugin::{CallError, Incidents, Isolation, Outcome, PluginContext, Runner};
+use kperf_suite::{Diagnostics, PluginUse, Scenario};
+use tokio::sync::{mpsc, watch};
+
+use crate::exit::Exit;
+use crate::plan::{Part, Plan, PlannedScenario, describe};
+use crate::report::{self, End, Journal, Machine, Opening, PluginInfo, RunInfo, ScenarioInfo, Status, Summary};
+use crate::terminal::{BAD, DOUBT, Display, FAINT, GOOD, Live};
+use interrupts::Interrupts;
+use lending::{Lender, Lending};
+use monitor::{Brief, LoadEnd, Monitor};
+use observers::{CollectorHandle, Post, ReporterHandle};
+use secrets::Secrets;
+use worker::{Assignment, unix_ns};
+
+/// Workers get ready before load starts, so that the first second is like the others.
+const LEAD: Duration = Duration::from_millis(100);
+
+/// How a run is to be made.
+pub struct Options {
+    /// The results' folder; none for `results/<suite>/<run id>`.
+    pub out: Option<PathBuf>,
+    /// Where progress is shown.
+    pub display: Display,
+}
+
+/// What a run leaves behind.
+pub struct Ended {
+    /// How the process should end.
+    pub exit: Exit,
+    /// The results, unless the user left at once.
+    pub summary: Option<Summary>,
+    /// The run's folder.
+    pub out: PathBuf,
+}
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The suite asks for something that this machine does not have.
+    #[error("{}", .0.render(false))]
+    Suite(Diagnostics),
+    /// The results' folder can't be used.
+    #[error("can't write the results' folder {}: {error}", dir.display())]
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The machine refused something.
+    #[error("{0}")]
+    Machine(String),
+    /// The results could not be written.
+    #[error(transparent)]
+    Report(#[from] report::ReportError),
+}
+
+/// Runs a plan to its end. Needs a `LocalRuntime`.
+///
+/// # Errors
+/// When the run can't even start, or its results can't be written.
+pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
+    let secrets = secrets::read(&plan.suite, &plan.folder)
+        .map_err(|findings| RunError::Suite(Diagnostics::new(plan.suite.sources.clone(), findings)))?;
+    let interrupts = Interrupts::listen().map_err(|error| RunError::Machine(error.to_string()))?;
+    let opening = opening(plan);
+    let id = opening.run.id.clone();
+    let out = options.out.clone().unwrap_or_else(|| Path::new("results").join(&plan.suite.name).join(&id));
+    let journal = Journal::create(&out, opening).map_err(|error| RunError::Folder { dir: out.clone(), error })?;
+    let simulated = simulated(plan)?;
+    let run = Run { plan, secrets: &secrets, out: &out, id: &id, display: &options.display, interrupts };
+    let end = run.carry_out(journal, simulated.as_ref().map(kperf_sim::Sim::url)).await;
+    let (journal, reporters, forced) = match end {
+        Ok(Some(end)) => end,
+        Ok(None) => return Ok(Ended { exit: Exit::Interrupted, summary: None, out }),
+        Err(error) => return Err(RunError::Folder { dir: out, error }),
+    };
+    let interrupted = run.interrupts.any();
+    let forced = if interrupted { Some(Exit::Interrupted) } else { forced };
+    let write = |error| RunError::Folder { dir: out.clone(), error };
+    journal
+        .end(End { unix_ns: unix_ns(), interrupted, exit_code: forced.map(|exit| exit as u8) })
+        .map_err(write)?;
+    let summary = report::finish(&out)?;
+    let mut exit = forced.unwrap_or_else(|| Exit::of_verdict(summary.verdict.exit_code));
+    let text = std::fs::read_to_string(out.join("summary.json")).map_err(write)?;
+    for reporter in reporters {
+        if let Err((error, required)) = reporter.report(text.clone()).await {
+            crate::terminal::error(&error);
+            if required && exit == Exit::Pass {
+                exit = Exit::ReporterFailed;
+            }
+        }
+    }
+    Ok(Ended { exit, summary: Some(summary), out })
+}
+
+/// Starts the simulated server if the suite uses it.
+fn simulated(plan: &Plan) -> Result<Option<kperf_sim::Sim>, RunError> {
+    if !plan.suite.uses_simulated() {
+        return Ok(None);
+    }
+    let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let sim = kperf_sim::Sim::start(crate::simulated::config(&plan.suite.simulated), loopback)
+        .map_err(|error| RunError::Machine(format!("can't start the simulated server: {error}")))?;
+    Ok(Some(sim))
+}
+
+fn opening(plan: &Plan) -> Opening {
+    let start_unix_ns = unix_ns();
+    let mut plugins: Vec<PluginInfo> = Vec::new();
+    for part in plan.parts() {
+        let description = part.plugin.description();
+        let info = PluginInfo {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: format!("sha256:{}", part.plugin.digest()),
+            source: part.source.clone(),
+        };
+        if !plugins.contains(&info) {
+            plugins.push(info);
+        }
+    }
+    let start = report::instant(start_unix_ns);
+    Opening {
+        run: RunInfo {
+            id: run_id(&start, start_unix_ns),
+            suite: plan.suite.name.clone(),
+            suite_digest: report::digest_of(plan.suite.sources.text().as_bytes()),
+            environment: plan.suite.environment.clone(),
+            plugins,
+            host_version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_commit: report::commit_of(&plan.folder),
+            machine: Machine::detect(),
+            start_unix_ns,
+            start,
+            end: None,
+            status: Status::Running,
+        },
+        scenarios: plan.scenarios.iter().map(scenario_info).collect(),
+        thresholds: plan.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
+    }
+}
+
+/// `20261122-101500-3f9a`: sortable, and short enough for the names of what plugins create.
+fn run_id(start: &str, unix_ns: u64) -> String {
+    let digits: String = start.chars().filter(char::is_ascii_digit).collect();
+    let (day, time) = (digits.get(..8).unwrap_or("0"), digits.get(8..14).unwrap_or("0"));
+    let spread = unix_ns ^ (u64::from(std::process::id()) << 32);
+    format!("{day}-{time}-{:04x}", spread.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48)
+}
+
+fn scenario_info(scenario: &PlannedScenario) -> ScenarioInfo {
+    ScenarioInfo {
+        name: scenario.part.name.clone(),
+        plugin: scenario.part.plugin.description().name.clone(),
+        mode: scenario.part.mode.clone(),
+        executor: describe(&scenario.schedule.executor),
+        open_model: scenario.schedule.executor.is_open(),
+        workers: scenario.workers as usize,
+        thresholds: scenario.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
+    }
+}
+
+/// A scenario with everything it needs on this thread.
+struct Stage<'a> {
+    plan: &'a PlannedScenario,
+    context: Arc<PluginContext>,
+    lending: Lending,
+    runner: Runner,
+    /// What `setup` returned, if it was called and went well.
+    state: Option<Arc<[u8]>>,
+    /// Whether `setup` was called, so that `teardown` has to be.
+    touched: bool,
+}
+
+/// How far a run came: its journal, the reporters that wait for the result, and the exit code if it is certain already.
+type Outcomes = (Journal, Vec<ReporterHandle>, Option<Exit>);
+
+struct Run<'a> {
+    plan: &'a Plan,
+    secrets: &'a Secrets,
+    out: &'a Path,
+    id: &'a str,
+    display: &'a Display,
+    interrupts: Interrupts,
+}
+
+impl Run<'_> {
+    /// None if the user left at once.
+    async fn carry_out(&self, mut journal: Journal, simulated: Option<String>) -> std::io::Result<Option<Outcomes>> {
+        let registry = Registry::new(self.series_limit());
+        let (incidents, heard) = Incidents::channel();
+        let lender = lending::trust(&self.plan.suite, &self.plan.folder).map(|trust| Lender {
+            suite: &self.plan.suite,
+            out: self.out,
+            run: self.id,
+            secrets: self.secrets,
+            simulated,
+            registry: registry.clone(),
+            epoch: Instant::now(),
+            incidents,
+            trust,
+        });
+        let (_stop, stopped) = watch::channel(false);
+        let stages = lender.and_then(|lender| Ok((self.stages(&lender, &stopped)?, lender)));
+        let (mut stages, lender) = match stages {
+            Ok(ready) => ready,
+            Err(message) => return self.not_ready(journal, "host", "target", message).map(Some),
+        };
+        let ready = tokio::select! {
+            ready = self.get_ready(&mut stages) => ready,
+            () = self.interrupts.once() => Err(None),
+        };
+        let ended = match ready {
+            Ok(()) => self.load(journal, &stages, &lender, registry, heard).await?,
+            Err(failure) => {
+                if let Some((source, error)) = failure {
+                    let (kind, message) = match error {
+                        CallError::Failed { kind, message } => (kind.to_string(), message),
+                        CallError::Fault { fault, message } => (fault.name().to_owned(), message),
+                    };
+                    crate::terminal::error(&format!("{source}: {kind}: {message}"));
+                    journal.incident(report::Incident { source, kind, message, count: 1 })?;
+                }
+                Some((journal, Vec::new(), Some(Exit::NotReady)))
+            }
+        };
+        let Some((mut journal, reporters, exit)) = ended else { return Ok(None) };
+        tokio::select! {
+            biased;
+            () = self.interrupts.twice() => return Ok(None),
+            failures = self.tear_down(&stages) => for failure in failures {
+                journal.incident(failure)?;
+            },
+        }
+        Ok(Some((journal, reporters, exit)))
+    }
+
+    fn not_ready(
+        &self,
+        mut journal: Journal,
+        source: &str,
+        kind: &str,
+        message: String,
+    ) -> std::io::Result<Outcomes> {
+        crate::terminal::error(&message);
+        journal.incident(report::Incident { source: source.to_owned(), kind: kind.to_owned(), message, count: 1 })?;
+        Ok((journal, Vec::new(), Some(Exit::NotReady)))
+    }
+
+    fn series_limit(&self) -> usize {
+        self.plan.suite.plugins().map(|plugin| plugin.limits.series as usize).max().unwrap_or(Registry::DEFAULT_LIMIT)
+    }
+
+    fn stages(&self, lender: &Lender<'_>, stopped: &watch::Receiver<bool>) -> Result<Vec<Stage<'_>>, String> {
+        let scenarios = self.plan.scenarios.iter().zip(&self.plan.suite.scenarios);
+        scenarios
+            .map(|(plan, scenario)| {
+                let tags = Tags::new(scenario.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+                    .with("scenario", &plan.part.name);
+                let (mut context, lending) = lender.lend(&plan.part, &scenario.plugin, tags)?;
+                adapt(&mut context, scenario, plan);
+                let context = Arc::new(context);
+                // Preflight, setup and teardown are no load: their samples go nowhere.
+                let worker = lending.worker(stopped.clone())?;
+                let runner = Runner::new(&plan.part.plugin, worker, Arc::clone(&context))
+                    .map_err(|error| error.to_string())?;
+                Ok(Stage { plan, context, lending, runner, state: None, touched: false })
+            })
+            .collect()
+    }
+
+    /// Preflight of all scenarios, then setup of each.
+    async fn get_ready(&self, stages: &mut [Stage<'_>]) -> Result<(), Option<(String, CallError)>> {
+        let mut well = true;
+        for stage in stages.iter() {
+            let name = &stage.plan.part.name;
+            let findings = stage.runner.preflight().await.map_err(|error| Some((name.clone(), error)))?;
+            for finding in findings {
+                let mark = match finding.outcome {
+                    Outcome::Pass => format!("{GOOD}✓{GOOD:#}"),
+                    Outcome::Warn => format!("{DOUBT}!{DOUBT:#}"),
+                    Outcome::Fail => format!("{BAD}✗{BAD:#}"),
+                };
+                let line = format!("{mark} {name}: {}  {FAINT}{}{FAINT:#}", finding.name, finding.message);
+                if finding.outcome == Outcome::Fail {
+                    well = false;
+                    crate::terminal::note(&line);
+                } else {
+                    self.display.line(&line);
+                }
+            }
+        }
+        if !well {
+            let message = "the target is not ready; nothing was sent to it but the checks above".to_owned();
+            return Err(Some(("preflight".to_owned(), CallError::Failed { kind: "preflight".into(), message })));
+        }
+        for stage in stages.iter_mut() {
+            let name = &stage.plan.part.name;
+            stage.touched = true;
+            let started = Instant::now();
+            let state = stage.runner.setup().await.map_err(|error| Some((name.clone(), error)))?;
+            stage.state = Some(state.into());
+            let took = started.elapsed();
+            if took > Duration::from_millis(200) {
+                let took = crate::terminal::seconds(took.as_secs_f64());
+                self.display.line(&format!("{GOOD}✓{GOOD:#} {name}: set up in {took}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn load(
+        &self,
+        journal: Journal,
+        stages: &[Stage<'_>],
+        lender: &Lender<'_>,
+        registry: Registry,
+        incidents: mpsc::UnboundedReceiver<kperf_plugin::Incident>,
+    ) -> std::io::Result<Option<Outcomes>> {
+        let (messages, inbox) = mpsc::unbounded_channel();
+        let observers = tokio::select! {
+            observers = self.observers(lender, &messages) => observers,
+            () = self.interrupts.once() => return Ok(Some((journal, Vec::new(), None))),
+        };
+        let (collectors, reporters) = match observers {
+            Ok(observers) => observers,
+            Err((source, message)) => return self.not_ready(journal, &source, "start", message).map(Some),
+        };
+        let epoch = Instant::now() + LEAD;
+        let (phase, signals) = signals();
+        let mut progress = Vec::new();
+        for (number, stage) in stages.iter().enumerate() {
+            let shared = Arc::new(Shared::new(epoch));
+            let mut of_scenario = Vec::new();
+            for index in 0..stage.plan.workers {
+                let Ok(slice) = Slice::new(index, stage.plan.workers) else { continue };
+                let progress = Arc::<Progress>::default();
+                of_scenario.push(Arc::clone(&progress));
+                worker::start(Assignment {
+                    scenario: number,
+                    slice,
+                    schedule: stage.plan.schedule.clone(),
+                    shared: Arc::clone(&shared),
+                    signals: signals.clone(),
+                    progress,
+                    plugin: stage.plan.part.plugin.clone(),
+                    context: Arc::clone(&stage.context),
+                    state: stage.state.clone().unwrap_or_default(),
+                    lending: Lending { epoch, ..stage.lending.clone() },
+                    messages: messages.clone(),
+                })?;
+            }
+            progress.push(of_scenario);
+        }
+        drop(messages);
+        let brief =
+            Brief { journal, registry, plan: self.plan, epoch, progress, reporters, messages: inbox, incidents, phase };
+        let tags: Vec<Tags> = stages.iter().map(|stage| stage.context.tags.clone()).collect();
+        let mut monitor = Monitor::new(brief, &tags).map_err(|limit| std::io::Error::other(limit.to_string()))?;
+        let names: Vec<String> = stages.iter().map(|stage| stage.plan.part.name.clone()).collect();
+        let mut live = Live::new(self.display, &names);
+        let end = monitor.watch(&mut live, &self.interrupts).await;
+        live.finish();
+        if end? == LoadEnd::Abandoned {
+            return Ok(None);
+        }
+        let (start, end) = monitor.window();
+        let mut failures = Vec::new();
+        for collector in collectors {
+            tokio::select! {
+                finished = collector.finish(start, end) => failures.extend(finished.err()),
+                () = self.interrupts.twice() => return Ok(None),
+            }
+        }
+        let (mut journal, reporters) = monitor.close()?;
+        for message in failures {
+            journal.incident(report::Incident {
+                source: "collector".to_owned(),
+                kind: "finish".to_owned(),
+                message,
+                count: 1,
+            })?;
+        }
+        Ok(Some((journal, reporters, None)))
+    }
+
+    /// Starts collectors and reporters; the error has a name and a reason.
+    async fn observers(
+        &self,
+        lender: &Lender<'_>,
+        messages: &mpsc::UnboundedSender<worker::Message>,
+    ) -> Result<(Vec<CollectorHandle>, Vec<ReporterHandle>), (String, String)> {
+        let post = |part: &Part, used: &PluginUse, tag: &str| -> Result<Post, (String, String)> {
+            let (context, lending) = lender
+                .lend(part, used, Tags::new([(tag, part.name.as_str())]))
+                .map_err(|message| (part.name.clone(), message))?;
+            Ok(Post { plugin: part.plugin.clone(), context, lending, messages: messages.clone() })
+        };
+        let (mut collectors, mut reporters) = (Vec::new(), Vec::new());
+        for (part, collector) in self.plan.collectors.iter().zip(&self.plan.suite.collectors) {
+            let started = CollectorHandle::start(post(part, &collector.plugin, "collector")?, collector.interval).await;
+            collectors.push(started.map_err(|message| (part.name.clone(), message))?);
+        }
+        for (part, reporter) in self.plan.reporters.iter().zip(&self.plan.suite.reporters) {
+            let started = ReporterHandle::start(post(part, &reporter.plugin, "reporter")?, reporter.required).await;
+            reporters.push(started.map_err(|message| (part.name.clone(), message))?);
+        }
+        Ok((collectors, reporters))
+    }
+
+    async fn tear_down(&self, stages: &[Stage<'_>]) -> Vec<report::Incident> {
+        let mut failures = Vec::new();
+        for stage in stages.iter().filter(|stage| stage.touched) {
+            let state = stage.state.as_deref().unwrap_or_default();
+            if let Err(error) = stage.runner.teardown(state).await {
+                let source = stage.plan.part.name.clone();
+                crate::terminal::error(&format!("teardown of {source}: {error}"));
+                failures.push(report::Incident {
+                    source,
+                    kind: "teardown".to_owned(),
+                    message: error.to_string(),
+                    count: 1,
+                });
+            }
+        }
+        failures
+    }
+}
+
+/// What only scenarios have.
+fn adapt(context: &mut PluginContext, scenario: &Scenario, plan: &PlannedScenario) {
+    context.users = plan.schedule.executor.max_users();
+    context.group = scenario.group.get();
+    context.limits.iteration = scenario.iteration_timeout;
+    context.isolation = scenario.isolation.map(|isolation| match isolation {
+        kperf_suite::Isolation::Shared => Isolation::Shared,
+        kperf_suite::Isolation::User => Isolation::User,
+        kperf_suite::Isolation::Iteration => Isolation::Iteration,
+    });
+}

@@ -1,0 +1,443 @@
+//! The monitor: takes in what the workers measured, once a second; writes the journal, judges thresholds, tells reporters
+//! and shows progress. It only reads what the workers send, so that it can't slow them.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kperf_load::{Counts, Pacer, Phase, Progress, Target};
+use kperf_metrics::{
+    Builtin, Delta, Evaluation, Histogram, Interval, Registry, SeriesId, SeriesLimit, Shard, Tags, Totals, Unit,
+};
+use kperf_plugin::{Event, Incident};
+use tokio::sync::{mpsc, watch};
+
+use super::interrupts::Interrupts;
+use super::observers::ReporterHandle;
+use super::worker::{Message, unix_ns};
+use crate::plan::{Plan, PlannedScenario, PlannedThreshold};
+use crate::report::{self, Journal, ScenarioChange, ThresholdChange, ThresholdState};
+use crate::terminal::{Live, Standing};
+
+/// Workers hand over at each full second; so much later their samples are here.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// How the load phase ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LoadEnd {
+    /// All scenarios came to their end.
+    Done,
+    /// Stopped by the user; running iterations ended in order.
+    Stopped,
+    /// The user left at once.
+    Abandoned,
+}
+
+/// A scenario as the monitor sees it.
+struct Watched<'a> {
+    plan: &'a PlannedScenario,
+    pacer: Pacer,
+    progress: Vec<Arc<Progress>>,
+    /// Workers that are not done.
+    working: usize,
+    started: bool,
+    finished: Option<Duration>,
+    vus: SeriesId,
+    vus_max: SeriesId,
+    dropped: SeriesId,
+    seen: Counts,
+    rate: f64,
+    failed: u64,
+    p95: Option<f64>,
+    thresholds: Vec<Judged<'a>>,
+}
+
+/// A threshold and how it stood last.
+struct Judged<'a> {
+    threshold: &'a PlannedThreshold,
+    breached: bool,
+}
+
+impl<'a> Judged<'a> {
+    fn all(thresholds: &'a [PlannedThreshold]) -> Vec<Self> {
+        thresholds.iter().map(|threshold| Self { threshold, breached: false }).collect()
+    }
+}
+
+/// See the module.
+pub(super) struct Monitor<'a> {
+    pub(super) journal: Journal,
+    registry: Registry,
+    totals: Totals,
+    shard: Shard,
+    epoch: Instant,
+    epoch_unix_ns: u64,
+    scenarios: Vec<Watched<'a>>,
+    thresholds: Vec<Judged<'a>>,
+    reporters: Vec<ReporterHandle>,
+    messages: mpsc::UnboundedReceiver<Message>,
+    incidents: mpsc::UnboundedReceiver<Incident>,
+    phase: watch::Sender<Phase>,
+    pending: Option<Interval>,
+}
+
+/// What the monitor is given.
+pub(super) struct Brief<'a> {
+    pub(super) journal: Journal,
+    pub(super) registry: Registry,
+    pub(super) plan: &'a Plan,
+    /// When load starts.
+    pub(super) epoch: Instant,
+    /// Per scenario, of each worker.
+    pub(super) progress: Vec<Vec<Arc<Progress>>>,
+    pub(super) reporters: Vec<ReporterHandle>,
+    pub(super) messages: mpsc::UnboundedReceiver<Message>,
+    pub(super) incidents: mpsc::UnboundedReceiver<Incident>,
+    pub(super) phase: watch::Sender<Phase>,
+}
+
+impl<'a> Monitor<'a> {
+    pub(super) fn new(brief: Brief<'a>, tags: &[Tags]) -> Result<Self, SeriesLimit> {
+        let registry = brief.registry;
+        let mut shard = Shard::new(registry.clone(), unix_ns());
+        let mut scenarios = Vec::new();
+        for ((plan, progress), tags) in brief.plan.scenarios.iter().zip(brief.progress).zip(tags) {
+            let series = |metric: Builtin| registry.series(metric.into(), tags.clone());
+            // So that a threshold on failures has something to judge when nothing fails.
+            shard.count(series(Builtin::IterationsFailed)?, 0.0);
+            scenarios.push(Watched {
+                plan,
+                pacer: Pacer::new(&plan.schedule.executor),
+                working: progress.len(),
+                progress,
+                started: false,
+                finished: None,
+                vus: series(Builtin::Vus)?,
+                vus_max: series(Builtin::VusMax)?,
+                dropped: series(Builtin::DroppedIterations)?,
+                seen: Counts::default(),
+                rate: 0.0,
+                failed: 0,
+                p95: None,
+                thresholds: Judged::all(&plan.thresholds),
+            });
+        }
+        let ahead = brief.epoch.saturating_duration_since(Instant::now());
+        Ok(Self {
+            totals: Totals::new(registry.clone()),
+            shard,
+            registry,
+            journal: brief.journal,
+            epoch: brief.epoch,
+            epoch_unix_ns: unix_ns() + u64::try_from(ahead.as_nanos()).unwrap_or(0),
+            scenarios,
+            thresholds: Judged::all(&brief.plan.thresholds),
+            reporters: brief.reporters,
+            messages: brief.messages,
+            incidents: brief.incidents,
+            phase: brief.phase,
+            pending: None,
+        })
+    }
+
+    /// Watches until every worker is done.
+    ///
+    /// # Errors
+    /// When the journal can't be written; the workers are told to drop everything then.
+    pub(super) async fn watch(&mut self, live: &mut Live, interrupts: &Interrupts) -> io::Result<LoadEnd> {
+        let watched = self.watch_until_done(live, interrupts).await;
+        if watched.is_err() {
+            self.phase.send_replace(Phase::Abandon);
+        }
+        watched
+    }
+
+    async fn watch_until_done(&mut self, live: &mut Live, interrupts: &Interrupts) -> io::Result<LoadEnd> {
+        self.tell(&Event::RunStarted);
+        let first = tokio::time::Instant::from_std(self.epoch) + Duration::from_secs(1) + SETTLE;
+        let mut seconds = tokio::time::interval_at(first, Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut stopping = false;
+        while self.scenarios.iter().any(|scenario| scenario.working > 0) {
+            tokio::select! {
+                biased;
+                () = interrupts.twice() => {
+                    self.phase.send_replace(Phase::Abandon);
+                    self.second()?;
+                    return Ok(LoadEnd::Abandoned);
+                }
+                () = interrupts.once(), if !stopping => {
+                    stopping = true;
+                    self.phase.send_replace(Phase::StopStarting);
+                    crate::terminal::note("\nstopping: running iterations may end; once more to leave at once");
+                }
+                message = self.messages.recv() => match message {
+                    Some(message) => self.take(message)?,
+                    None => break,
+                },
+                _ = seconds.tick() => {
+                    self.second()?;
+                    live.show(&self.standings());
+                }
+            }
+        }
+        self.second()?;
+        Ok(if stopping { LoadEnd::Stopped } else { LoadEnd::Done })
+    }
+
+    /// When load ran, in nanoseconds since the Unix epoch.
+    pub(super) fn window(&self) -> (u64, u64) {
+        (self.epoch_unix_ns, unix_ns())
+    }
+
+    /// Takes in what collectors have sent and incidents that came after the last worker was done, and gives back what the
+    /// end of the run needs.
+    pub(super) fn close(mut self) -> io::Result<(Journal, Vec<ReporterHandle>)> {
+        while let Ok(message) = self.messages.try_recv() {
+            self.take(message)?;
+        }
+        self.second()?;
+        Ok((self.journal, self.reporters))
+    }
+
+    fn take(&mut self, message: Message) -> io::Result<()> {
+        match message {
+            Message::Samples(interval) => match &mut self.pending {
+                Some(pending) => pending.merge(interval),
+                none => *none = Some(interval),
+            },
+            Message::Done { scenario, error } => {
+                let Some(watched) = self.scenarios.get_mut(scenario) else { return Ok(()) };
+                watched.working = watched.working.saturating_sub(1);
+                let name = watched.plan.part.name.clone();
+                if let Some(message) = error {
+                    tracing::error!("scenario {name}: {message}");
+                    self.journal.incident(report::Incident {
+                        source: name.clone(),
+                        kind: "worker-failed".to_owned(),
+                        message,
+                        count: 1,
+                    })?;
+                }
+                if watched.working == 0 {
+                    let now = Instant::now();
+                    watched.finished = Some(now.saturating_duration_since(self.epoch));
+                    let elapsed = now.saturating_duration_since(self.epoch + watched.plan.schedule.start);
+                    let change = ScenarioChange::Finished {
+                        scenario: name.clone(),
+                        unix_ns: unix_ns(),
+                        elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+                        interrupted: watched.counts().interrupted,
+                    };
+                    self.start_those_due()?;
+                    self.journal.scenario(change)?;
+                    self.tell(&Event::ScenarioFinished(name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is done once a second.
+    fn second(&mut self) -> io::Result<()> {
+        self.start_those_due()?;
+        self.gather();
+        let mut interval = self.shard.take(unix_ns());
+        if let Some(pending) = self.pending.take() {
+            self.look(&pending);
+            interval.merge(pending);
+        }
+        self.totals.add(&interval);
+        self.journal.interval(&self.registry, &interval)?;
+        while let Ok(incident) = self.incidents.try_recv() {
+            self.note(incident)?;
+        }
+        self.judge()
+    }
+
+    fn start_those_due(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        for scenario in &mut self.scenarios {
+            let start = scenario.plan.schedule.start;
+            if !scenario.started && now >= self.epoch + start {
+                scenario.started = true;
+                let since = u64::try_from(start.as_nanos()).unwrap_or(u64::MAX);
+                self.journal.scenario(ScenarioChange::Started {
+                    scenario: scenario.plan.part.name.clone(),
+                    unix_ns: self.epoch_unix_ns.saturating_add(since),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what only the sum over a scenario's workers says.
+    fn gather(&mut self) {
+        for scenario in &mut self.scenarios {
+            let counts = scenario.counts();
+            self.shard.gauge(scenario.vus, f64::from(counts.active));
+            self.shard.gauge(scenario.vus_max, f64::from(scenario.plan.schedule.executor.max_users()));
+            self.shard.count(scenario.dropped, counts.dropped.saturating_sub(scenario.seen.dropped) as f64);
+            scenario.rate = counts.finished.saturating_sub(scenario.seen.finished) as f64;
+            scenario.seen = counts;
+        }
+    }
+
+    /// Looks at what the last second's samples say for the live display.
+    fn look(&mut self, interval: &Interval) {
+        let mut latencies: Vec<Option<Histogram>> = vec![None; self.scenarios.len()];
+        for (id, delta) in interval.iter() {
+            let Some(info) = self.registry.info(id) else { continue };
+            let Some(name) = info.tags.get("scenario") else { continue };
+            let place = self.scenarios.iter().position(|scenario| scenario.plan.part.name == name);
+            let Some((scenario, latency)) =
+                place.and_then(|at| Some((self.scenarios.get_mut(at)?, latencies.get_mut(at)?)))
+            else {
+                continue;
+            };
+            match delta {
+                Delta::Counter(count) if &*info.metric.name == Builtin::IterationsFailed.name() => {
+                    scenario.failed += *count as u64;
+                }
+                Delta::Distribution(histogram) if &*info.metric.name == Builtin::HttpReqDuration.name() => {
+                    latency.get_or_insert_with(|| Histogram::new(Unit::Seconds)).merge(histogram);
+                }
+                _ => {}
+            }
+        }
+        for (scenario, latency) in self.scenarios.iter_mut().zip(latencies) {
+            scenario.p95 = latency.map(|histogram| histogram.percentile(95.0)).or(scenario.p95);
+        }
+    }
+
+    fn note(&mut self, incident: Incident) -> io::Result<()> {
+        if !incident.message.is_empty() {
+            tracing::warn!("{}: {}: {}", incident.source, incident.kind, incident.message);
+        }
+        self.journal.incident(report::Incident {
+            source: incident.source.to_string(),
+            kind: incident.kind.to_string(),
+            message: incident.message,
+            count: incident.count,
+        })
+    }
+
+    /// Judges every threshold on what there is so far, and stops the run where a breach is to do that.
+    fn judge(&mut self) -> io::Result<()> {
+        let now = Instant::now();
+        let (mut changes, mut abort) = (Vec::new(), false);
+        let since = now.saturating_duration_since(self.epoch);
+        let ends: Vec<_> = self.scenarios.iter().map(|scenario| scenario.elapsed(self.epoch, now)).collect();
+        let scenarios = self.scenarios.iter_mut().zip(ends);
+        let groups = scenarios
+            .map(|(scenario, elapsed)| (scenario.plan.part.name.as_str(), elapsed, &mut scenario.thresholds))
+            .chain([("", since, &mut self.thresholds)]);
+        for (name, elapsed, thresholds) in groups {
+            for judged in thresholds.iter_mut() {
+                let (breached, value) = match judged.threshold.threshold.evaluate(&self.totals, elapsed) {
+                    Evaluation::Pass(value) => (false, value),
+                    Evaluation::Breach(value) => (true, value),
+                    Evaluation::NoSamples => continue,
+                };
+                let aborts = breached && judged.threshold.abort.is_some_and(|after| elapsed >= after);
+                if breached != judged.breached || aborts {
+                    judged.breached = breached;
+                    let state = match (aborts, breached) {
+                        (true, _) => ThresholdState::Aborted,
+                        (false, true) => ThresholdState::Breached,
+                        (false, false) => ThresholdState::Recovered,
+                    };
+                    changes.push((name.to_owned(), judged.threshold.text.clone(), state, value));
+                }
+                abort |= aborts;
+            }
+        }
+        if abort && *self.phase.borrow() != Phase::Run {
+            return Ok(());
+        }
+        for (scenario, threshold, state, value) in changes {
+            let change = kperf_plugin::ThresholdChange { scenario, threshold, value };
+            self.tell(&match state {
+                ThresholdState::Recovered => Event::ThresholdRecovered(change.clone()),
+                ThresholdState::Breached | ThresholdState::Aborted => Event::ThresholdBreached(change.clone()),
+            });
+            if state == ThresholdState::Aborted {
+                tracing::warn!("ending the run: `{}` is breached", change.threshold);
+            }
+            let kperf_plugin::ThresholdChange { scenario, threshold, value } = change;
+            self.journal.threshold(ThresholdChange { scenario, threshold, state, value, unix_ns: unix_ns() })?;
+        }
+        if abort {
+            self.phase.send_replace(Phase::StopStarting);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, event: &Event) {
+        for reporter in &self.reporters {
+            reporter.event(event);
+        }
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        let now = Instant::now();
+        let stopping = *self.phase.borrow() != Phase::Run;
+        self.scenarios.iter().map(|scenario| scenario.standing(self.epoch, now, stopping)).collect()
+    }
+}
+
+impl Watched<'_> {
+    fn counts(&self) -> Counts {
+        self.progress.iter().map(|progress| progress.counts()).fold(Counts::default(), |sum, one| Counts {
+            active: sum.active + one.active,
+            allocated: sum.allocated + one.allocated,
+            started: sum.started + one.started,
+            finished: sum.finished + one.finished,
+            interrupted: sum.interrupted + one.interrupted,
+            dropped: sum.dropped + one.dropped,
+            late_sum: sum.late_sum + one.late_sum,
+            late_max: sum.late_max.max(one.late_max),
+        })
+    }
+
+    /// How long the scenario has made load, at the most until it was finished.
+    fn elapsed(&self, epoch: Instant, now: Instant) -> Duration {
+        let since = now.saturating_duration_since(epoch);
+        self.finished.map_or(since, |finished| finished.min(since)).saturating_sub(self.plan.schedule.start)
+    }
+
+    fn standing(&self, epoch: Instant, now: Instant, stopping: bool) -> Standing {
+        let elapsed = self.elapsed(epoch, now);
+        let planned = self.pacer.total_duration();
+        let stage = self.pacer.stage(elapsed);
+        let counts = self.seen;
+        let state = match (self.finished.is_some(), self.started, stopping || elapsed > planned) {
+            (true, ..) => "done",
+            (_, false, _) => "waiting",
+            (_, _, true) => "stopping",
+            _ => "running",
+        };
+        Standing {
+            scenario: self.plan.part.name.clone(),
+            state,
+            elapsed,
+            planned: Some(planned),
+            share: if self.finished.is_some() {
+                1.0
+            } else {
+                (elapsed.as_secs_f64() / planned.as_secs_f64().max(1e-9)).min(1.0)
+            },
+            stage: (stage.index + 1, stage.count),
+            target: match self.pacer.target(elapsed) {
+                Target::Users(users) => crate::plan::plural(users, "user"),
+                Target::PerSecond(rate) => format!("{}/s", crate::terminal::count(rate)),
+            },
+            users: counts.active.into(),
+            iterations: counts.finished,
+            failed: self.failed,
+            dropped: counts.dropped,
+            rate: self.rate,
+            p95: self.p95,
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Collectors and reporters: each on a thread of its own, so that a slow or spinning one slows nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kperf_plugin::{Collector, Event, Fault, Incident, Incidents, Plugin, PluginContext, Reporter, WorkerContext};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::lending::Lending;
+use super::worker::{Message, unix_ns};
+
+/// Events that a reporter may be behind; further ones are dropped and counted.
+const QUEUE: usize = 64;
+
+/// What an observer's thread is given.
+pub(super) struct Post {
+    pub(super) plugin: Plugin,
+    pub(super) context: PluginContext,
+    pub(super) lending: Lending,
+    pub(super) messages: mpsc::UnboundedSender<Message>,
+}
+
+type Answer = oneshot::Sender<Result<(), String>>;
+
+/// A collector at work.
+pub(super) struct CollectorHandle {
+    name: Arc<str>,
+    finish: Option<oneshot::Sender<(u64, u64, Answer)>>,
+}
+
+impl CollectorHandle {
+    /// Starts the thread and waits until the plugin says that it is ready.
+    pub(super) async fn start(post: Post, interval: Duration) -> Result<Self, String> {
+        let name = Arc::clone(&post.context.name);
+        let (finish, finished) = oneshot::channel();
+        let (ready, started) = oneshot::channel();
+        thread(&name, async move || collect(post, interval, ready, finished).await)?;
+        heard(started).await?;
+        Ok(Self { name, finish: Some(finish) })
+    }
+
+    /// Tells the collector when load ran (nanoseconds since the Unix epoch) and waits for what it still has to say.
+    pub(super) async fn finish(mut self, start: u64, end: u64) -> Result<(), String> {
+        let (answer, heard_of) = oneshot::channel();
+        let Some(finish) = self.finish.take() else { return Ok(()) };
+        let _ = finish.send((start, end, answer));
+        heard(heard_of).await.map_err(|error| format!("{}: {error}", self.name))
+    }
+}
+
+async fn collect(post: Post, interval: Duration, ready: Answer, finish: oneshot::Receiver<(u64, u64, Answer)>) {
+    let (_stop, stopped) = watch::channel(false);
+    let made = post.lending.worker(stopped).and_then(|worker| {
+        let collector = Collector::new(&post.plugin, worker.clone(), Arc::new(post.context));
+        collector.map(|collector| (collector, worker)).map_err(|error| error.to_string())
+    });
+    let (mut collector, worker) = match made {
+        Ok(made) => made,
+        Err(error) => return drop(ready.send(Err(error))),
+    };
+    let started = collector.start().await.map_err(|error| error.to_string());
+    let failed = started.is_err();
+    if ready.send(started).is_err() || failed {
+        return;
+    }
+    let mut intervals = tokio::time::interval(interval);
+    intervals.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    let mut finish = std::pin::pin!(finish);
+    let (start, end, answer) = loop {
+        tokio::select! {
+            biased;
+            asked = &mut finish => match asked {
+                Ok(asked) => break asked,
+                Err(_) => return,
+            },
+            _ = intervals.tick() => {
+                // The plugin's own failures are incidents already; the next interval tries again.
+                if let Err(error) = collector.collect().await {
+                    tracing::debug!("{error}");
+                }
+            }
+            _ = seconds.tick() => {
+                collector.tick();
+                hand_over(&worker, &post.messages);
+            }
+        }
+    };
+    let finished = collector.finish(start, end).await.map_err(|error| error.to_string());
+    hand_over(&worker, &post.messages);
+    let _ = answer.send(finished);
+}
+
+fn hand_over(worker: &WorkerContext, messages: &mpsc::UnboundedSender<Message>) {
+    worker.http.sweep();
+    let interval = worker.shard.lock().take(unix_ns());
+    if !interval.is_empty() {
+        let _ = messages.send(Message::Samples(interval));
+    }
+}
+
+/// A reporter at work.
+pub(super) struct ReporterHandle {
+    name: Arc<str>,
+    required: bool,
+    events: mpsc::Sender<Event>,
+    report: oneshot::Sender<(String, Answer)>,
+    incidents: Incidents,
+}
+
+impl ReporterHandle {
+    /// Starts the thread and waits until the plugin says that it is ready.
+    pub(super) async fn start(post: Post, required: bool) -> Result<Self, String> {
+        let name = Arc::clone(&post.context.name);
+        let incidents = post.lending.incidents.clone();
+        let (events, queue) = mpsc::channel(QUEUE);
+        let (report, reported) = oneshot::channel();
+        let (ready, started) = oneshot::channel();
+        thread(&name, async move || tell(post, ready, queue, reported).await)?;
+        heard(started).await?;
+        Ok(Self { name, required, events, report, incidents })
+    }
+
+    /// Queues an event, or drops and counts it.
+    pub(super) fn event(&self, event: &Event) {
+        if self.events.try_send(event.clone()).is_err() {
+            self.incidents.report(Incident {
+                source: Arc::clone(&self.name),
+                kind: "event-dropped".into(),
+                message: "the reporter is too slow for the events of this run".to_owned(),
+                count: 1,
+                fault: None,
+            });
+        }
+    }
+
+    /// Hands over the whole result and waits; an error if the reporter failed, and whether it was required.
+    pub(super) async fn report(self, summary: String) -> Result<(), (String, bool)> {
+        // No further events: the thread takes those that are queued, then the report.
+        drop(self.events);
+        let (answer, told) = oneshot::channel();
+        let _ = self.report.send((summary, answer));
+        heard(told).await.map_err(|error| (format!("reporter {}: {error}", self.name), self.required))
+    }
+}
+
+async fn tell(
+    post: Post,
+    ready: Answer,
+    mut events: mpsc::Receiver<Event>,
+    report: oneshot::Receiver<(String, Answer)>,
+) {
+    let (_stop, stopped) = watch::channel(false);
+    let made = post.lending.worker(stopped).and_then(|worker| {
+        Reporter::new(&post.plugin, worker, Arc::new(post.context)).map_err(|error| error.to_string())
+    });
+    let mut reporter = match made {
+        Ok(reporter) => reporter,
+        Err(error) => return drop(ready.send(Err(error))),
+    };
+    let started = reporter.start().await.map_err(|error| error.to_string());
+    let failed = started.is_err();
+    if ready.send(started).is_err() || failed {
+        return;
+    }
+    while let Some(event) = events.recv().await {
+        if let Err(error) = reporter.on_event(event).await {
+            tracing::debug!("{error}");
+        }
+        reporter.tick();
+    }
+    if let Ok((summary, answer)) = report.await {
+        let _ = answer.send(reporter.report(summary).await.map_err(|error| error.to_string()));
+    }
+}
+
+/// Runs a future on a thread of its own, which ends with it.
+fn thread<F: Future<Output = ()>>(
+    name: &str,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> Result<(), String> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build_local(tokio::runtime::LocalOptions::default());
+        match runtime {
+            Ok(runtime) => runtime.block_on(work()),
+            // Whoever waits for the thread's answer sees that there will be none.
+            Err(error) => tracing::error!("can't make a runtime: {error}"),
+        }
+    });
+    started.map(drop).map_err(|error| format!("can't start a thread: {error}"))
+}
+
+async fn heard(answer: oneshot::Receiver<Result<(), String>>) -> Result<(), String> {
+    answer.await.unwrap_or_else(|_| Err(format!("{} ended without an answer", Fault::PluginFailed)))
+}

@@ -1,0 +1,220 @@
+//! A worker: one thread with its own runtime, connections, plugin instances and metric shard, driving one slice of one
+//! scenario. It shares nothing with other workers but what happens once a second: it hands its samples over.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use kperf_load::{Finished, Iteration, Phase, Progress, Schedule, Shared, Signals, Slice, User, Users, drive};
+use kperf_metrics::{Builtin, Interval, SeriesId, Shard};
+use kperf_plugin::{IterationOutcome, Plugin, PluginContext, Runner, RunnerPool, WorkerContext};
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+
+use super::lending::Lending;
+use super::recorder::Recorder;
+
+/// What a worker tells the monitor.
+pub(super) enum Message {
+    /// A second's samples.
+    Samples(Interval),
+    /// The worker is done; its last samples came before.
+    Done {
+        /// The scenario's place in the plan.
+        scenario: usize,
+        /// Why the worker could not do its work, if it could not.
+        error: Option<String>,
+    },
+}
+
+/// What a worker is given.
+pub(super) struct Assignment {
+    pub(super) scenario: usize,
+    pub(super) slice: Slice,
+    pub(super) schedule: Schedule,
+    pub(super) shared: Arc<Shared>,
+    pub(super) signals: Signals,
+    pub(super) progress: Arc<Progress>,
+    pub(super) plugin: Plugin,
+    pub(super) context: Arc<PluginContext>,
+    pub(super) state: Arc<[u8]>,
+    pub(super) lending: Lending,
+    pub(super) messages: mpsc::UnboundedSender<Message>,
+}
+
+/// Starts a worker's thread.
+///
+/// # Errors
+/// When the operating system has no thread for it.
+pub(super) fn start(assignment: Assignment) -> std::io::Result<JoinHandle<()>> {
+    // What tools like `top -H` show; Linux cuts it to 15 bytes.
+    let name = assignment.context.name.to_string();
+    std::thread::Builder::new().name(name).spawn(move || {
+        let messages = assignment.messages.clone();
+        let scenario = assignment.scenario;
+        let error = work(assignment).err();
+        // Nobody listens any more once the run has been abandoned.
+        let _ = messages.send(Message::Done { scenario, error });
+    })
+}
+
+fn work(assignment: Assignment) -> Result<Finished, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // The arrival timer is looked at after so many iterations at the latest.
+        .event_interval(16)
+        .build_local(tokio::runtime::LocalOptions::default())
+        .map_err(|error| format!("can't make a runtime: {error}"))?;
+    runtime.block_on(async {
+        let (stop, stopped) = watch::channel(false);
+        let context = assignment.lending.worker(stopped)?;
+        let runner = Runner::new(&assignment.plugin, context.clone(), Arc::clone(&assignment.context))
+            .map_err(|error| error.to_string())?;
+        let pool = Rc::new(runner.pool(Arc::clone(&assignment.state)).map_err(|error| error.to_string())?);
+        let recorder = Recorder::new(&context.registry, &assignment.context.tags).map_err(|error| error.to_string())?;
+        let crew = Crew { pool: Rc::clone(&pool), recorder: Rc::new(recorder), shard: Arc::clone(&context.shard) };
+        let mut ticker = Ticker::new(&context, &assignment, pool)?;
+        let abandoned = assignment.signals.clone();
+        let load = drive(
+            &assignment.schedule,
+            assignment.slice,
+            Arc::clone(&assignment.shared),
+            crew,
+            assignment.signals.clone(),
+            Arc::clone(&assignment.progress),
+        );
+        let finished = tokio::select! {
+            finished = load => finished,
+            never = ticker.run() => match never {},
+            never = async {
+                abandoned.reached(Phase::Abandon).await;
+                stop.send_replace(true);
+                std::future::pending::<std::convert::Infallible>().await
+            } => match never {},
+        };
+        ticker.hand_over();
+        Ok(finished)
+    })
+}
+
+/// The scenario's virtual users on this worker.
+struct Crew {
+    pool: Rc<RunnerPool>,
+    recorder: Rc<Recorder>,
+    shard: Arc<Mutex<Shard>>,
+}
+
+/// One virtual user: a number, and where its iterations run.
+struct VirtualUser {
+    id: u32,
+    pool: Rc<RunnerPool>,
+    recorder: Rc<Recorder>,
+    shard: Arc<Mutex<Shard>>,
+}
+
+impl Users for Crew {
+    type User = VirtualUser;
+
+    fn user(&self, id: u32) -> VirtualUser {
+        VirtualUser {
+            id,
+            pool: Rc::clone(&self.pool),
+            recorder: Rc::clone(&self.recorder),
+            shard: Arc::clone(&self.shard),
+        }
+    }
+}
+
+impl User for VirtualUser {
+    async fn iterate(&mut self, iteration: Iteration) {
+        let start = Instant::now();
+        let outcome = self.pool.iterate(self.id, iteration.number, iteration.due).await;
+        let failure = match &outcome {
+            IterationOutcome::Ok => None,
+            IterationOutcome::Failed { kind } => Some(&**kind),
+            IterationOutcome::Fault(fault) => Some(fault.name()),
+            // The load engine counts it; it has no duration worth knowing.
+            IterationOutcome::Interrupted => return,
+        };
+        self.recorder.iteration(&mut self.shard.lock(), iteration.due, start, failure);
+    }
+}
+
+/// Once a second: hands the samples over, and looks after what is only worth a look that often.
+struct Ticker {
+    context: WorkerContext,
+    pool: Rc<RunnerPool>,
+    messages: mpsc::UnboundedSender<Message>,
+    busy: SeriesId,
+    opened: SeriesId,
+    reused: SeriesId,
+    seen: kperf_http::PoolStats,
+    cpu: Duration,
+    at: Instant,
+}
+
+impl Ticker {
+    fn new(context: &WorkerContext, assignment: &Assignment, pool: Rc<RunnerPool>) -> Result<Self, String> {
+        let tags = &assignment.context.tags;
+        let series = |metric: Builtin| {
+            context.registry.series(metric.into(), tags.clone()).map_err(|limit| limit.to_string())
+        };
+        Ok(Self {
+            context: context.clone(),
+            pool,
+            messages: assignment.messages.clone(),
+            busy: series(Builtin::WorkerCpu)?,
+            opened: series(Builtin::HttpConnsOpened)?,
+            reused: series(Builtin::HttpConnsReused)?,
+            seen: kperf_http::PoolStats::default(),
+            cpu: thread_cpu(),
+            at: Instant::now(),
+        })
+    }
+
+    async fn run(&mut self) -> std::convert::Infallible {
+        // Seconds count from the start of the run, the same on all workers, so that their samples fall into the same ones.
+        let epoch = tokio::time::Instant::from_std(self.context.epoch);
+        let mut seconds = tokio::time::interval_at(epoch + Duration::from_secs(1), Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            seconds.tick().await;
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        self.pool.tick();
+        self.context.http.sweep();
+        let stats = self.context.http.stats();
+        let (cpu, now) = (thread_cpu(), Instant::now());
+        let elapsed = now.saturating_duration_since(self.at);
+        let interval = {
+            let mut shard = self.context.shard.lock();
+            // A last hand-over covers a fraction of a second, too little to say how busy the thread was.
+            if elapsed > Duration::from_millis(500) {
+                shard.record(self.busy, cpu.saturating_sub(self.cpu).as_secs_f64() / elapsed.as_secs_f64());
+                (self.cpu, self.at) = (cpu, now);
+            }
+            shard.count(self.opened, (stats.opened_total - self.seen.opened_total) as f64);
+            shard.count(self.reused, (stats.reused_total - self.seen.reused_total) as f64);
+            shard.take(unix_ns())
+        };
+        self.seen = stats;
+        // Nobody listens any more once the run has been abandoned.
+        let _ = self.messages.send(Message::Samples(interval));
+    }
+}
+
+/// Nanoseconds since the Unix epoch on this machine's clock.
+pub(super) fn unix_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The CPU time that the calling thread has used.
+fn thread_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}

@@ -1,0 +1,193 @@
+//! What the tests of the whole program share: a way to run it, and a target on loopback.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// A run of the program in a folder of its own.
+pub struct Kperf {
+    folder: TempDir,
+}
+
+impl Kperf {
+    /// A fresh folder with a suite in it.
+    pub fn with(suite: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("suite.toml"), suite).unwrap();
+        Self { folder }
+    }
+
+    /// Adds a file.
+    pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        std::fs::write(self.folder.path().join(name), content).unwrap();
+        self
+    }
+
+    /// The results' folder.
+    pub fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    /// The program with these arguments, in the folder.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kperf-host"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env_remove("KPERF_ENV")
+            .env_remove("KPERF_LOG")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn call(&self, arguments: &[&str]) -> Ended {
+        Ended(self.command(arguments).output().unwrap())
+    }
+
+    /// Runs the suite to its end.
+    pub fn run(&self) -> Ended {
+        self.call(&["run", "suite.toml", "--out", "out"])
+    }
+
+    /// The run's summary.
+    pub fn summary(&self) -> serde_json::Value {
+        json(&self.out().join("summary.json"))
+    }
+}
+
+/// A file of JSON.
+pub fn json(path: &Path) -> serde_json::Value {
+    let text = std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&text).unwrap()
+}
+
+/// How a call of the program ended.
+pub struct Ended(Output);
+
+impl Ended {
+    /// What it printed as its result.
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    /// What else it printed.
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+
+    /// Asserts the exit code, showing everything printed if it is another.
+    #[track_caller]
+    pub fn code(&self, wanted: i32) -> &Self {
+        assert_eq!(self.0.status.code(), Some(wanted), "stdout:\n{}\nstderr:\n{}", self.stdout(), self.stderr());
+        self
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self(output)
+    }
+}
+
+/// An HTTP/1.1 server on loopback that gives every request the same answer after a delay.
+pub struct Target {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: AtomicU64,
+    requests: AtomicU64,
+    heads: std::sync::Mutex<Vec<String>>,
+}
+
+impl Target {
+    /// Answers at once.
+    pub fn start() -> Self {
+        Self::slow(Duration::ZERO)
+    }
+
+    /// Answers after `delay`.
+    pub fn slow(delay: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::<Seen>::default();
+        let shared = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                shared.connections.fetch_add(1, Ordering::Relaxed);
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || {
+                    // The peer closing its end is how a connection ends.
+                    let _ = converse(stream, delay, &shared);
+                });
+            }
+        });
+        Self { address, seen }
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> u64 {
+        self.seen.connections.load(Ordering::Relaxed)
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> u64 {
+        self.seen.requests.load(Ordering::Relaxed)
+    }
+
+    /// The heads of the requests so far, the first hundred of them.
+    pub fn heads(&self) -> Vec<String> {
+        self.seen.heads.lock().unwrap().clone()
+    }
+}
+
+fn converse(mut stream: std::net::TcpStream, delay: Duration, seen: &Seen) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream.try_clone()?);
+    loop {
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let before = head.len();
+            if reader.read_line(&mut head)? == 0 {
+                return Ok(());
+            }
+            let line = head[before..].trim_end().to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink())?;
+        seen.requests.fetch_add(1, Ordering::Relaxed);
+        let mut heads = seen.heads.lock().unwrap();
+        if heads.len() < 100 {
+            heads.push(head);
+        }
+        drop(heads);
+        std::thread::sleep(delay);
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n{\"state\":\"ok\"}",
+        )?;
+    }
+}
