@@ -210,7 +210,8 @@ mod tests {
 
     #[test]
     fn every_mistake_has_its_place() {
-        let findings = checked("cuont = 1\ncount = \"many\"\nsteps = [{ weight = 2 }]\nfile = \"no/such\"").unwrap_err();
+        let findings =
+            checked("cuont = 1\ncount = \"many\"\nsteps = [{ weight = 2 }]\nfile = \"no/such\"").unwrap_err();
         assert_eq!(findings.len(), 4, "{findings:#?}");
         for start in ["cuont: ", "\"many\": ", "{ weight = 2 }: ", "\"no/such\": "] {
             assert!(findings.iter().any(|finding| finding.starts_with(start)), "{start} in {findings:#?}");

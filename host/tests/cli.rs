@@ -201,8 +201,10 @@ fn what_is_no_plugin_is_named() {
 #[test]
 fn secrets_stay_in_the_host() {
     let target = Target::start();
-    let text = suite(&target.url(), TEN, "")
-        .replace("[[scenario]]", "credential = \"token\"\n[credentials.token]\nenv = \"KPERF_TEST_TOKEN\"\n[[scenario]]");
+    let text = suite(&target.url(), TEN, "").replace(
+        "[[scenario]]",
+        "credential = \"token\"\n[credentials.token]\nenv = \"KPERF_TEST_TOKEN\"\n[[scenario]]",
+    );
     let kperf = Kperf::with(&text);
     let mut command = kperf.command(&["run", "suite.toml", "--out", "out", "-vv"]);
     let ended = Ended::from(command.env("KPERF_TEST_TOKEN", "hunter2hunter2").output().unwrap());
@@ -219,6 +221,21 @@ fn secrets_stay_in_the_host() {
     let refused = kperf.run();
     refused.code(2);
     assert!(refused.stderr().contains("KPERF_TEST_TOKEN"), "{}", refused.stderr());
+}
+
+#[test]
+fn a_stall_of_the_server_shows_in_the_response_times() {
+    let target = Target::stalling();
+    let load = "executor = \"constant-arrival-rate\"\nrate = \"100/s\"\nduration = \"4s\"\n\
+                pre_allocated_vus = 20\nmax_vus = 200";
+    let kperf = Kperf::with(&suite(&target.url(), load, ""));
+    kperf.run();
+    let summary = kperf.summary();
+    let scenario = &summary["scenarios"][0];
+    assert_eq!(scenario["iterations"]["dropped"], 0, "{scenario:#}");
+    // A quarter of the arrivals fell into the stall and waited half of it on average.
+    let p99 = scenario["operations"][0]["response_time"]["p99"].as_f64().unwrap();
+    assert!(p99 > 0.8, "the stall is hidden: {scenario:#}");
 }
 
 /// Waits until the run's journal holds so many intervals.

@@ -277,7 +277,13 @@ fn k6_script(url: &str) -> String {
 /// The yardstick, in this program but in a process of its own: `hyper-loop URL USERS SECONDS` prints the number of
 /// requests.
 pub(crate) fn hyper_loop(arguments: &[String]) -> ExitCode {
-    let parse = || Some((arguments.get(1)?.strip_prefix("http://")?, arguments.get(2)?.parse().ok()?, arguments.get(3)?.parse().ok()?));
+    let parse = || {
+        Some((
+            arguments.get(1)?.strip_prefix("http://")?,
+            arguments.get(2)?.parse().ok()?,
+            arguments.get(3)?.parse().ok()?,
+        ))
+    };
     let Some((address, users, seconds)): Option<(&str, usize, u64)> = parse() else {
         eprintln!("usage: hyper-loop URL USERS SECONDS");
         return ExitCode::from(2);

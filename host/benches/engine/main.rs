@@ -40,7 +40,9 @@ fn main() -> ExitCode {
 
 /// CPU time (user and system, whole process, one core) per request and requests per second, closed loop.
 fn cpu() -> Outcome<()> {
-    println!("\nCPU per request: GET, 300-byte JSON answer, one core, closed loop, {ROUNDS} interleaved rounds, medians");
+    println!(
+        "\nCPU per request: GET, 300-byte JSON answer, one core, closed loop, {ROUNDS} interleaved rounds, medians"
+    );
     println!("{:<34} {:>6} {:>12} {:>12} {:>8}", "generator", "users", "us/request", "requests/s", "ratio");
     let server = server::start(Duration::ZERO)?;
     for users in [50, 2000] {
@@ -66,7 +68,9 @@ fn cpu() -> Outcome<()> {
 
 /// What an arrival rate of 1,000/s reports against what the server itself saw, when every answer takes 10 ms.
 fn precision() -> Outcome<()> {
-    println!("\nArrival rate 1000/s, every answer takes 10 ms: reported minus the server's own truth, {ROUNDS} interleaved rounds, medians");
+    println!(
+        "\nArrival rate 1000/s, every answer takes 10 ms: reported minus the server's own truth, {ROUNDS} interleaved rounds, medians"
+    );
     println!("{:<34} {:>12} {:>14} {:>14}", "generator", "achieved/s", "p50 error us", "p99 error us");
     let server = server::start(Duration::from_millis(10))?;
     let generators: Vec<_> = [Generator::Kperf, Generator::Oha].into_iter().filter(Generator::available).collect();

@@ -89,7 +89,8 @@ impl Server {
         let log = self.log.lock().expect("the log");
         let mut durations: Vec<f64> = log.iter().map(|(_, took)| took.as_secs_f64()).collect();
         durations.sort_by(f64::total_cmp);
-        let quantile = |q: f64| durations.get(((durations.len() as f64 * q) as usize).min(durations.len().saturating_sub(1)));
+        let quantile =
+            |q: f64| durations.get(((durations.len() as f64 * q) as usize).min(durations.len().saturating_sub(1)));
         let span = match (log.iter().map(|(at, _)| at).min(), log.iter().map(|(at, _)| at).max()) {
             (Some(first), Some(last)) => last.duration_since(*first).as_secs_f64(),
             _ => f64::NAN,

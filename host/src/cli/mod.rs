@@ -7,9 +7,10 @@ mod plugins;
 mod simulate;
 mod suite;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
 use crate::terminal;
@@ -19,17 +20,15 @@ use crate::terminal;
 #[command(
     name = "kperf-host",
     version,
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
+    override_usage = "kperf-host [run] <SUITE> [OPTIONS]\n       kperf-host <COMMAND> ...",
+    arg_required_else_help = true,
     max_term_width = 110,
     after_help = "Exit codes: 0 pass, 1 internal error, 2 usage or invalid suite, 3 threshold breached, 4 regression,\n\
                   5 inconclusive, 6 target or plugin failed before load, 7 required reporter failed, 130 interrupted."
 )]
 struct Cli {
     #[command(subcommand)]
-    command: Option<Command>,
-    #[command(flatten)]
-    run: Option<RunArgs>,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
@@ -128,7 +127,7 @@ enum LogFormat {
 
 /// Parses the arguments of the process and runs what they ask for.
 pub fn main() -> Exit {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(with_command(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Pass };
@@ -137,15 +136,7 @@ pub fn main() -> Exit {
             return exit;
         }
     };
-    let command = match (cli.command, cli.run) {
-        (Some(command), _) => command,
-        (None, Some(run)) => Command::Run(run),
-        (None, None) => {
-            terminal::error("no suite given; try `kperf-host --help`");
-            return Exit::Usage;
-        }
-    };
-    match command {
+    match cli.command {
         Command::Run(args) => suite::run(&args),
         Command::Validate(args) => suite::validate(&args),
         Command::Plan(args) => suite::plan(&args),
@@ -154,6 +145,16 @@ pub fn main() -> Exit {
         Command::Plugins { plugin } => plugins::show(plugin.as_deref()),
         Command::Simulate(what) => simulate::run(&what),
     }
+}
+
+/// `run` may be left out: what is neither a command nor about the program itself is a suite to run.
+fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = arguments.get(1).and_then(|first| first.to_str()).unwrap_or("--help");
+    let own = ["help", "-h", "--help", "-V", "--version"];
+    if !own.contains(&first) && Cli::command().find_subcommand(first).is_none() {
+        arguments.insert(1, "run".into());
+    }
+    arguments
 }
 
 fn schema(of: SchemaOf) -> Exit {
@@ -167,9 +168,8 @@ fn schema(of: SchemaOf) -> Exit {
 
 /// Runs a command's asynchronous part on this thread.
 fn block_on(work: impl Future<Output = Exit>) -> Exit {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(tokio::runtime::LocalOptions::default());
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build_local(tokio::runtime::LocalOptions::default());
     match runtime {
         Ok(runtime) => runtime.block_on(work),
         Err(error) => {

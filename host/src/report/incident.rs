@@ -25,8 +25,10 @@ pub(super) struct Incidents(Vec<Incident>);
 
 impl Incidents {
     pub(super) fn add(&mut self, incident: Incident) {
+        // Without a message it only adds to one that was told before.
         let same = |known: &&mut Incident| {
-            (&known.source, &known.kind, &known.message) == (&incident.source, &incident.kind, &incident.message)
+            (&known.source, &known.kind) == (&incident.source, &incident.kind)
+                && (incident.message.is_empty() || known.message == incident.message)
         };
         if let Some(known) = self.0.iter_mut().find(same) {
             known.count += incident.count;
@@ -52,6 +54,20 @@ impl Incidents {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bare_count_adds_to_the_incident_it_follows() {
+        let mut incidents = Incidents::default();
+        for (kind, message, count) in [("trap", "first", 1), ("denied", "other", 1), ("trap", "", 7)] {
+            let (source, kind) = ("s".to_owned(), kind.to_owned());
+            incidents.add(Incident { source, kind, message: message.to_owned(), count });
+        }
+        let list = incidents.into_list();
+        assert_eq!(
+            list.iter().map(|i| (i.message.as_str(), i.count)).collect::<Vec<_>>(),
+            [("first", 8), ("other", 1)]
+        );
+    }
 
     #[test]
     fn equal_incidents_add_up_and_a_flood_is_cut() {

@@ -99,9 +99,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
     let interrupted = run.interrupts.any();
     let forced = if interrupted { Some(Exit::Interrupted) } else { forced };
     let write = |error| RunError::Folder { dir: out.clone(), error };
-    journal
-        .end(End { unix_ns: unix_ns(), interrupted, exit_code: forced.map(|exit| exit as u8) })
-        .map_err(write)?;
+    journal.end(End { unix_ns: unix_ns(), interrupted, exit_code: forced.map(|exit| exit as u8) }).map_err(write)?;
     let summary = report::finish(&out)?;
     let mut exit = forced.unwrap_or_else(|| Exit::of_verdict(summary.verdict.exit_code));
     let text = std::fs::read_to_string(out.join("summary.json")).map_err(write)?;
@@ -258,13 +256,7 @@ impl Run<'_> {
         Ok(Some((journal, reporters, exit)))
     }
 
-    fn not_ready(
-        &self,
-        mut journal: Journal,
-        source: &str,
-        kind: &str,
-        message: String,
-    ) -> std::io::Result<Outcomes> {
+    fn not_ready(&self, mut journal: Journal, source: &str, kind: &str, message: String) -> std::io::Result<Outcomes> {
         crate::terminal::error(&message);
         journal.incident(report::Incident { source: source.to_owned(), kind: kind.to_owned(), message, count: 1 })?;
         Ok((journal, Vec::new(), Some(Exit::NotReady)))
@@ -285,8 +277,8 @@ impl Run<'_> {
                 let context = Arc::new(context);
                 // Preflight, setup and teardown are no load: their samples go nowhere.
                 let worker = lending.worker(stopped.clone())?;
-                let runner = Runner::new(&plan.part.plugin, worker, Arc::clone(&context))
-                    .map_err(|error| error.to_string())?;
+                let runner =
+                    Runner::new(&plan.part.plugin, worker, Arc::clone(&context)).map_err(|error| error.to_string())?;
                 Ok(Stage { plan, context, lending, runner, state: None, touched: false })
             })
             .collect()

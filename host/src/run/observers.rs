@@ -175,10 +175,7 @@ async fn tell(
 }
 
 /// Runs a future on a thread of its own, which ends with it.
-fn thread<F: Future<Output = ()>>(
-    name: &str,
-    work: impl FnOnce() -> F + Send + 'static,
-) -> Result<(), String> {
+fn thread<F: Future<Output = ()>>(name: &str, work: impl FnOnce() -> F + Send + 'static) -> Result<(), String> {
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -157,9 +157,8 @@ struct Ticker {
 impl Ticker {
     fn new(context: &WorkerContext, assignment: &Assignment, pool: Rc<RunnerPool>) -> Result<Self, String> {
         let tags = &assignment.context.tags;
-        let series = |metric: Builtin| {
-            context.registry.series(metric.into(), tags.clone()).map_err(|limit| limit.to_string())
-        };
+        let series =
+            |metric: Builtin| context.registry.series(metric.into(), tags.clone()).map_err(|limit| limit.to_string());
         Ok(Self {
             context: context.clone(),
             pool,

@@ -138,8 +138,7 @@ fn metrics(metrics: &[MetricSummary]) {
     for metric in metrics {
         let tags = metric.tags.iter().filter(|(key, _)| !matches!(key.as_str(), "scenario" | "collector"));
         let tags: Vec<String> = tags.map(|(key, value)| format!("{key}={value}")).collect();
-        let name =
-            if tags.is_empty() { metric.name.clone() } else { format!("{}{{{}}}", metric.name, tags.join(",")) };
+        let name = if tags.is_empty() { metric.name.clone() } else { format!("{}{{{}}}", metric.name, tags.join(",")) };
         let number = metric.count.map_or_else(|| "-".to_owned(), |number| count(number as f64));
         match &metric.spread {
             Some(figures) => {
@@ -149,7 +148,8 @@ fn metrics(metrics: &[MetricSummary]) {
                 table.add_row(row);
             }
             None => {
-                table.add_row(vec![name, number, named(metric.value, &metric.unit)]);
+                let unit = if metric.kind == "rate" { "ratio" } else { &metric.unit };
+                table.add_row(vec![name, number, named(metric.value, unit)]);
             }
         }
     }

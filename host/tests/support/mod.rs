@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -120,8 +120,23 @@ impl Target {
         Self::slow(Duration::ZERO)
     }
 
+    /// Answers at once, but for the second that begins a second after its first request: what comes then waits for its end.
+    pub fn stalling() -> Self {
+        let first = std::sync::OnceLock::new();
+        Self::answering(move || {
+            let since = first.get_or_init(Instant::now).elapsed();
+            let (begin, end) = (Duration::from_secs(1), Duration::from_secs(2));
+            if since >= begin { end.saturating_sub(since) } else { Duration::ZERO }
+        })
+    }
+
     /// Answers after `delay`.
     pub fn slow(delay: Duration) -> Self {
+        Self::answering(move || delay)
+    }
+
+    fn answering(delay: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        let delay = Arc::new(delay);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Seen>::default();
@@ -129,10 +144,10 @@ impl Target {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 shared.connections.fetch_add(1, Ordering::Relaxed);
-                let shared = Arc::clone(&shared);
+                let (shared, delay) = (Arc::clone(&shared), Arc::clone(&delay));
                 std::thread::spawn(move || {
                     // The peer closing its end is how a connection ends.
-                    let _ = converse(stream, delay, &shared);
+                    let _ = converse(stream, &*delay, &shared);
                 });
             }
         });
@@ -160,7 +175,7 @@ impl Target {
     }
 }
 
-fn converse(mut stream: std::net::TcpStream, delay: Duration, seen: &Seen) -> std::io::Result<()> {
+fn converse(mut stream: std::net::TcpStream, delay: &dyn Fn() -> Duration, seen: &Seen) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
@@ -185,7 +200,7 @@ fn converse(mut stream: std::net::TcpStream, delay: Duration, seen: &Seen) -> st
             heads.push(head);
         }
         drop(heads);
-        std::thread::sleep(delay);
+        std::thread::sleep(delay());
         stream.write_all(
             b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n{\"state\":\"ok\"}",
         )?;

@@ -154,6 +154,8 @@ impl Histogram {
             return 0.0;
         }
         let raw = self.buckets.value_at_quantile(percent / 100.0);
+        // HDR names a bucket by its upper edge; for the lowest one, when there are zeros, zero is the better name.
+        let raw = if self.min == 0 && self.buckets.equivalent(raw, 0) { 0 } else { raw };
         raw.clamp(self.min, self.max) as f64 / self.unit.scale()
     }
 
