@@ -2,7 +2,7 @@
 //! nothing, and for a guest that sends a GET and checks the JSON of the answer. The server runs on a thread of its own and
 //! is not counted.
 //!
-//! `cargo run --release -p kperf-plugin --example iterate_cost [seconds]`
+//! `cargo run --release -p kperf-plugin --example iterate_cost [seconds [plain|nothing|get|"" [users..]]]`
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a measurement for people")]
 
@@ -27,7 +27,11 @@ use tokio::sync::watch;
 const REQUEST: &str = r#"{"requests": [{"name": "get", "path": "/fast", "expect": {"json": {"/status": "ok"}}}]}"#;
 
 fn main() {
-    let seconds = std::env::args().nth(1).map_or(3, |text| text.parse().expect("seconds"));
+    let mut arguments = std::env::args().skip(1);
+    let seconds = arguments.next().map_or(3, |text| text.parse().expect("seconds"));
+    let only = arguments.next().unwrap_or_default();
+    let users: Vec<u32> = arguments.map(|text| text.parse().expect("users")).collect();
+    let users = if users.is_empty() { vec![50, 500, 2000] } else { users };
     let address = serve();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -36,11 +40,18 @@ fn main() {
         let runner = Plugin::load(&engine, kperf_guests::get("http-runner").unwrap()).await.unwrap();
         let target = format!("http://{address}");
         println!("{:<24} {:>6} {:>12} {:>14} {:>12}", "what", "users", "per second", "cpu us/each", "guest us");
-        for users in [50, 500, 2000] {
+        for users in users {
             let length = Duration::from_secs(seconds);
-            plain(address, users, length).await;
-            measure("guest, nothing", &faulty, context("healthy", &target, r#"{"path": ""}"#), users, length).await;
-            measure("guest, GET and check", &runner, context("requests", &target, REQUEST), users, length).await;
+            if "plain".starts_with(&only) {
+                plain(address, users, length).await;
+            }
+            if "nothing".starts_with(&only) {
+                let context = context("healthy", &target, r#"{"path": ""}"#);
+                measure("guest, nothing", &faulty, context, users, length).await;
+            }
+            if "get".starts_with(&only) {
+                measure("guest, GET and check", &runner, context("requests", &target, REQUEST), users, length).await;
+            }
         }
     });
 }
