@@ -60,7 +60,6 @@ impl TryRng for Stream {
     type Error = Infallible;
 
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        #[expect(clippy::cast_possible_truncation, reason = "half of the bits are asked for")]
         Ok((self.next() >> 32) as u32)
     }
 

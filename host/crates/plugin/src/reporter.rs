@@ -127,7 +127,7 @@ impl Reporter {
             started.await?.map_err(|failure| CallError::failed(&self.services, &failure))?;
             return Ok(self.instance.insert((store, plugin)));
         }
-        self.instance.as_mut().ok_or_else(|| call::gone())
+        self.instance.as_mut().ok_or_else(call::gone)
     }
 
     async fn call(

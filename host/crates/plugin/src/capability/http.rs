@@ -307,7 +307,6 @@ fn hex(number: u64) -> [u8; 16] {
     let mut digits = [0; 16];
     for (at, digit) in digits.iter_mut().enumerate() {
         let nibble = (number >> (60 - 4 * at)) & 15;
-        #[expect(clippy::cast_possible_truncation, reason = "below 16")]
         let nibble = nibble as u8;
         *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
     }

@@ -5,7 +5,7 @@ use kperf_plugin::{AnatomyError, Fault, LoadError, Plugin, World};
 use crate::support::{bytes, engine, on_worker, plugin};
 
 async fn refused(bytes: &[u8]) -> LoadError {
-    Plugin::load(engine(), bytes).await.err().expect("it loads")
+    Plugin::load(engine(), bytes).await.expect_err("it loads")
 }
 
 /// The bytes with a text replaced by another one of the same length.

@@ -1,5 +1,7 @@
 //! Real guests against the real plugin host, over the loopback interface.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+
 mod capabilities;
 mod faults;
 mod load;
