@@ -50,7 +50,7 @@ fn cpu() -> Outcome<()> {
         if users == 50 {
             generators.extend([Generator::Oha, Generator::K6].into_iter().filter(Generator::available));
         }
-        let mut rounds: Vec<Vec<Measured>> = vec![Vec::new(); generators.len()];
+        let mut rounds: Vec<Vec<Measured>> = generators.iter().map(|_| Vec::new()).collect();
         for _ in 0..ROUNDS {
             for (generator, measured) in generators.iter().zip(&mut rounds) {
                 measured.push(generator.closed_loop(&server.url(), users, Duration::from_secs(4))?);
@@ -74,7 +74,7 @@ fn precision() -> Outcome<()> {
     println!("{:<34} {:>12} {:>14} {:>14}", "generator", "achieved/s", "p50 error us", "p99 error us");
     let server = server::start(Duration::from_millis(10))?;
     let generators: Vec<_> = [Generator::Kperf, Generator::Oha].into_iter().filter(Generator::available).collect();
-    let mut rounds: Vec<Vec<[f64; 3]>> = vec![Vec::new(); generators.len()];
+    let mut rounds: Vec<Vec<[f64; 3]>> = generators.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
         for (generator, errors) in generators.iter().zip(&mut rounds) {
             server.forget();

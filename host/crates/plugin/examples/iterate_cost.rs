@@ -35,7 +35,8 @@ fn main() {
     let address = serve();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        let engine = Engine::new(&EngineConfig::default()).unwrap();
+        let cache = Some(std::env::temp_dir().join("kperf-iterate-cost"));
+        let engine = Engine::new(&EngineConfig { cache }).unwrap();
         let faulty = Plugin::load(&engine, kperf_guests::get("faulty-runner").unwrap()).await.unwrap();
         let runner = Plugin::load(&engine, kperf_guests::get("http-runner").unwrap()).await.unwrap();
         let target = format!("http://{address}");

@@ -388,6 +388,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_request_in_flight_is_small() {
+        fn size<F: Future>(_: impl FnOnce(Sender, wit::Request) -> F) -> usize {
+            size_of::<F>()
+        }
+        // Thousands of users wait at once, and each future is moved into a box.
+        let size = size(Sender::exchange);
+        println!("SIZE {size}");
+        assert!(size <= 4096, "{size} bytes");
+    }
+
+    #[test]
     fn a_number_is_written_with_all_its_digits() {
         assert_eq!(&hex(0x0123_4567_89ab_cdef), b"0123456789abcdef");
         assert_eq!(&hex(1), b"0000000000000001");
