@@ -124,7 +124,8 @@ impl Sender {
             }
         })?;
         let method = outgoing.method.clone();
-        let exchange = self.services.worker.http.send(&origin, outgoing).await;
+        // Boxed, because the guest's side moves this future several times before it is first polled.
+        let exchange = Box::pin(self.services.worker.http.send(&origin, outgoing)).await;
         let status = exchange.result.as_ref().map_or(0, |response| response.status.as_u16());
         if !matches!(exchange.result, Err(kperf_http::Error::Interrupted)) {
             let sent = Sent {
@@ -392,10 +393,9 @@ mod tests {
         fn size<F: Future>(_: impl FnOnce(Sender, wit::Request) -> F) -> usize {
             size_of::<F>()
         }
-        // Thousands of users wait at once, and each future is moved into a box.
+        // It is moved several times, without its inner part.
         let size = size(Sender::exchange);
-        println!("SIZE {size}");
-        assert!(size <= 4096, "{size} bytes");
+        assert!(size <= 1500, "{size} bytes");
     }
 
     #[test]
