@@ -89,7 +89,7 @@ pub async fn make(
         Planner { folder, engine, loaded: HashMap::new(), findings: Vec::new(), plugin_findings: Vec::new() };
     let mut scenarios = Vec::new();
     for scenario in &suite.scenarios {
-        let part = planner.part(&scenario.plugin, World::Runner).await;
+        let part = planner.part(&scenario.plugin, Some(World::Runner)).await;
         let schedule = Schedule {
             executor: executor(&scenario.load.shape),
             start: scenario.start,
@@ -105,11 +105,11 @@ pub async fn make(
     }
     let mut collectors = Vec::new();
     for collector in &suite.collectors {
-        collectors.extend(planner.part(&collector.plugin, World::Collector).await);
+        collectors.extend(planner.part(&collector.plugin, Some(World::Collector)).await);
     }
     let mut reporters = Vec::new();
     for reporter in &suite.reporters {
-        reporters.extend(planner.part(&reporter.plugin, World::Reporter).await);
+        reporters.extend(planner.part(&reporter.plugin, Some(World::Reporter)).await);
     }
     let metrics: Vec<MetricDef> = scenarios
         .iter()
@@ -136,6 +136,18 @@ pub async fn make(
     }
 }
 
+/// What only plugins, their parameters and files reveal of a suite that is wrong already, so that all of its mistakes can be
+/// shown at once.
+pub async fn examine(uses: &[PluginUse], folder: &Path, engine: &Engine) -> Vec<Diagnostic> {
+    let mut planner =
+        Planner { folder, engine, loaded: HashMap::new(), findings: Vec::new(), plugin_findings: Vec::new() };
+    for used in uses {
+        planner.part(used, None).await;
+    }
+    planner.findings.append(&mut planner.plugin_findings);
+    planner.findings
+}
+
 struct Planner<'a> {
     folder: &'a Path,
     engine: &'a Engine,
@@ -150,9 +162,12 @@ impl Planner<'_> {
         self.findings.push(Diagnostic::new(span, message).help(help));
     }
 
-    async fn part(&mut self, wanted: &PluginUse, world: World) -> Option<Part> {
+    /// `world` is what the plugin has to be, if that is known.
+    async fn part(&mut self, wanted: &PluginUse, world: Option<World>) -> Option<Part> {
         let (plugin, source) = self.plugin(wanted).await?;
-        if plugin.world() != world {
+        if let Some(world) = world
+            && plugin.world() != world
+        {
             let table = |world: World| match world {
                 World::Runner => "scenario",
                 World::Collector => "collector",

@@ -1,5 +1,13 @@
 //! The whole program, as a user runs it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+
 mod support;
 
 use std::path::Path;
@@ -41,7 +49,7 @@ fn a_suite_that_holds_passes_and_leaves_a_complete_folder() {
     let operation = &summary["scenarios"][0]["operations"][0];
     assert_eq!((operation["operation"].as_str(), operation["count"].as_u64()), (Some("get"), Some(10)), "{summary:#}");
     assert_eq!(summary["verdict"]["outcome"], "pass");
-    assert_eq!(summary["scenarios"][0]["checks"][0]["passes"], 20, "status and /state, ten times: {summary:#}");
+    assert_eq!(summary["scenarios"][0]["checks"][0]["passes"], 10, "{summary:#}");
     for file in ["run.json", "summary.json", "series.parquet", "histograms.hlog", "journal.jsonl"] {
         assert!(kperf.out().join(file).metadata().unwrap().len() > 0, "{file}");
     }
@@ -123,8 +131,9 @@ duration = "9 parsecs"
     let ended = kperf.call(&["validate", "suite.toml"]);
     ended.code(2);
     let stderr = ended.stderr();
-    assert!(stderr.matches("error").count() >= 6, "{stderr}");
-    assert!(stderr.matches('^').count() >= 6, "{stderr}");
+    let errors = stderr.lines().filter(|line| line.starts_with("error: ")).count();
+    let carets = stderr.lines().filter(|line| line.contains('^')).count();
+    assert_eq!((errors, carets), (6, 6), "{stderr}");
     for hint in ["http-runner", "server", "vus", "suite.toml:4:", "suite.toml:15:"] {
         assert!(stderr.contains(hint), "no {hint}: {stderr}");
     }

@@ -1,5 +1,13 @@
 //! Holds the direction of the crates: `metrics`, `http` <- `suite`, `load`, `plugin`, `sim` <- the host.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+
 use std::collections::BTreeSet;
 use std::path::Path;
 

@@ -1,5 +1,13 @@
 //! Everything in `scenarios/` can be planned, and the documentation says what the program does.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+
 mod support;
 
 use std::path::{Path, PathBuf};

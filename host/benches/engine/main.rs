@@ -5,6 +5,15 @@
 //! to the server's own truth), because on a shared machine only ratios mean something. `oha` and `k6` join when they are
 //! on the path. Figures are printed, never judged.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "a measurement for people: it prints, and what goes wrong ends it"
+)]
+
 mod generators;
 mod server;
 

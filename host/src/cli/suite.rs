@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use kperf_suite::{Diagnostics, Source, Suite};
+use kperf_suite::{Diagnostics, Source};
 
 use super::{DisplayArgs, ReportArgs, RunArgs, SuiteArgs, block_on, engine, logging};
 use crate::exit::Exit;
@@ -94,28 +94,32 @@ pub(super) fn report(args: &ReportArgs) -> Exit {
 }
 
 async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Plan, Exit> {
-    let suite = load(args)?;
+    let path = args.suite.display().to_string();
+    let text = std::fs::read_to_string(&args.suite).map_err(|error| usage(&format!("can't read {path}: {error}")))?;
     let engine = engine::make().map_err(|error| {
         terminal::error(&error);
         Exit::Internal
     })?;
     let folder = args.suite.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
-    plan::make(suite, folder, &engine, cores, workers).await.map_err(|refused| {
-        let exit = refuse(&refused.diagnostics);
-        if refused.plugins_only { Exit::NotReady } else { exit }
-    })
-}
-
-fn load(args: &SuiteArgs) -> Result<Suite, Exit> {
-    let path = args.suite.display().to_string();
-    let text = std::fs::read_to_string(&args.suite).map_err(|error| usage(&format!("can't read {path}: {error}")))?;
+    let source = Source { name: &path, text: &text };
     let options = kperf_suite::Options {
         environment: args.env.as_deref(),
         sets: &args.set,
         lookup: &|name| std::env::var(name).ok(),
     };
-    kperf_suite::load(Source { name: &path, text: &text }, &options).map_err(|diagnostics| refuse(&diagnostics))
+    let suite = match kperf_suite::load(source, &options) {
+        Ok(suite) => suite,
+        Err(diagnostics) => {
+            let mut findings = plan::examine(&kperf_suite::plugin_uses(source, &options), folder, &engine).await;
+            findings.extend(diagnostics.iter().cloned());
+            return Err(refuse(&Diagnostics::new(diagnostics.sources().clone(), findings)));
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
+    plan::make(suite, folder, &engine, cores, workers).await.map_err(|refused| {
+        let exit = refuse(&refused.diagnostics);
+        if refused.plugins_only { Exit::NotReady } else { exit }
+    })
 }
 
 fn refuse(diagnostics: &Diagnostics) -> Exit {

@@ -91,6 +91,16 @@ pub fn load(source: Source<'_>, options: &Options<'_>) -> Result<Suite, Diagnost
     }
 }
 
+/// The uses of plugins in a suite, also in one that [`load`] refuses: whoever knows the plugins can add what is wrong with
+/// their modes and parameters, so that all mistakes are shown at once.
+#[must_use]
+pub fn plugin_uses(source: Source<'_>, options: &Options<'_>) -> Vec<PluginUse> {
+    let sources = Sources::new(source, options.sets);
+    let mut reader = Reader::new(&sources);
+    read(&mut reader, options);
+    reader.uses
+}
+
 /// The passes, in order: each one only sees what the ones before have made of the text.
 fn read(reader: &mut Reader<'_>, options: &Options<'_>) -> Option<Suite> {
     let mut root: Table = node::parse_document(reader.sources.text(), Origin::File, &mut reader.findings);

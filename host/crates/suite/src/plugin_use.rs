@@ -146,7 +146,7 @@ pub(crate) fn read_plugin_use(reader: &mut Reader<'_>, section: &Section<'_>, kn
         Some(node) => read_limits(reader, node, Some(&known.limits)),
         None => None,
     };
-    Some(PluginUse {
+    let used = PluginUse {
         name: name?,
         plugin: plugin.map(plugin_ref)?,
         mode,
@@ -156,7 +156,9 @@ pub(crate) fn read_plugin_use(reader: &mut Reader<'_>, section: &Section<'_>, kn
         credentials: credentials.into_iter().map(|credential| credential.value).collect(),
         limits: limits.unwrap_or(known.limits),
         span: section.span,
-    })
+    };
+    reader.uses.push(used.clone());
+    Some(used)
 }
 
 fn plugin_ref(plugin: Located<String>) -> Located<PluginRef> {

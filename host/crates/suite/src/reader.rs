@@ -37,6 +37,8 @@ pub(crate) struct Section<'t> {
 pub(crate) struct Reader<'a> {
     pub sources: &'a Sources,
     pub findings: Vec<Diagnostic>,
+    /// The uses of plugins that could be read, whatever else is wrong.
+    pub uses: Vec<crate::plugin_use::PluginUse>,
     /// Which keys were asked for, as (table, key): the tests hold it against the descriptions.
     #[cfg(test)]
     pub asked: std::collections::BTreeSet<(&'static str, &'static str)>,
@@ -81,6 +83,7 @@ impl<'a> Reader<'a> {
         Self {
             sources,
             findings: Vec::new(),
+            uses: Vec::new(),
             #[cfg(test)]
             asked: std::collections::BTreeSet::new(),
         }
