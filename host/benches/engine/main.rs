@@ -28,14 +28,16 @@ const KPERF: &str = env!("CARGO_BIN_EXE_kperf-host");
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
+/// A part of the benchmark: measures and prints.
+type Part = fn() -> Outcome<()>;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     if arguments.first().is_some_and(|first| first == "hyper-loop") {
         return generators::hyper_loop(&arguments);
     }
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == part);
-    let parts: [(&str, fn() -> Outcome<()>); 4] =
-        [("cpu", cpu), ("precision", precision), ("memory", memory), ("start", start)];
+    let parts: [(&str, Part); 4] = [("cpu", cpu), ("precision", precision), ("memory", memory), ("start", start)];
     for (name, part) in parts {
         if wanted(name)
             && let Err(error) = part()
