@@ -84,7 +84,7 @@ impl Generator {
             }
             Self::Kperf => {
                 let load = format!("executor = \"constant-vus\"\nvus = {users}\nduration = \"{seconds}s\"");
-                let suite = suite(url, &load)?;
+                let suite = suite(&target(url), &load)?;
                 let out = tempfile::tempdir()?;
                 let folder = out.path().join("run");
                 measure(kperf(suite.path(), &folder), |_| summary(&folder)?.count())
@@ -120,7 +120,7 @@ impl Generator {
         match self {
             Self::Kperf => {
                 let suite = suite(
-                    url,
+                    &target(url),
                     &format!(
                         "executor = \"constant-arrival-rate\"\nrate = \"{rate}/s\"\nduration = \"{seconds}s\"\n\
                          pre_allocated_vus = 100\nmax_vus = 2000"
@@ -198,14 +198,19 @@ fn kperf(suite: &std::path::Path, folder: &std::path::Path) -> Command {
     command
 }
 
+/// The keys of a suite's target.
+pub(crate) fn target(url: &str) -> String {
+    format!("url = \"{url}\"")
+}
+
 /// A suite for `http-runner`: one GET, the JSON body parsed, one check.
-pub(crate) fn suite(url: &str, load: &str) -> Outcome<tempfile::NamedTempFile> {
+pub(crate) fn suite(target: &str, load: &str) -> Outcome<tempfile::NamedTempFile> {
     let mut file = tempfile::Builder::new().prefix("bench").suffix(".toml").tempfile()?;
     write!(
         file,
         r#"name = "bench"
 [targets.server]
-url = "{url}"
+{target}
 [[scenario]]
 name = "get"
 plugin = "http-runner"
@@ -225,7 +230,8 @@ expect = {{ json = {{ "/state" = "ok" }} }}
 /// The largest resident memory of kperf with so many users, each sending a request every 30 s, in bytes.
 pub(crate) fn kperf_idle(url: &str, users: u64) -> Outcome<u64> {
     let load = format!("executor = \"constant-vus\"\nvus = {users}\nduration = \"10s\"\nthink_time = \"30s\"");
-    let suite = suite(url, &load)?;
+    // All start at once; the pool lets them wait for a hundred connections.
+    let suite = suite(&format!("{}\nconnections = 100", target(url)), &load)?;
     let out = tempfile::tempdir()?;
     let mut child = kperf(suite.path(), &out.path().join("run")).stdout(Stdio::null()).spawn()?;
     let mut peak = 0;

@@ -119,7 +119,10 @@ fn memory() -> Outcome<()> {
 fn start() -> Outcome<()> {
     println!("\nOne iteration, whole process, medians of {ROUNDS}");
     let server = server::start(Duration::ZERO)?;
-    let suite = generators::suite(&server.url(), "executor = \"per-vu-iterations\"\nvus = 1\niterations = 1")?;
+    let suite = generators::suite(
+        &generators::target(&server.url()),
+        "executor = \"per-vu-iterations\"\nvus = 1\niterations = 1",
+    )?;
     let once = |cache: &Path| -> Outcome<f64> {
         let started = Instant::now();
         let out = tempfile::tempdir()?;

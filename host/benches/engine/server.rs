@@ -91,12 +91,17 @@ impl Server {
         durations.sort_by(f64::total_cmp);
         let quantile =
             |q: f64| durations.get(((durations.len() as f64 * q) as usize).min(durations.len().saturating_sub(1)));
-        let span = match (log.iter().map(|(at, _)| at).min(), log.iter().map(|(at, _)| at).max()) {
-            (Some(first), Some(last)) => last.duration_since(*first).as_secs_f64(),
+        // Without the first and the last hundredth: a preflight comes before the load, and ends are ragged.
+        let mut instants: Vec<Instant> = log.iter().map(|(at, _)| *at).collect();
+        instants.sort_unstable();
+        let edge = instants.len() / 100;
+        let inner = instants.get(edge..instants.len() - edge).unwrap_or_default();
+        let span = match inner {
+            [first, .., last] => last.duration_since(*first).as_secs_f64(),
             _ => f64::NAN,
         };
         Truth {
-            rate: (log.len().saturating_sub(1)) as f64 / span,
+            rate: inner.len().saturating_sub(1) as f64 / span,
             p50: quantile(0.5).copied().unwrap_or(f64::NAN),
             p99: quantile(0.99).copied().unwrap_or(f64::NAN),
         }

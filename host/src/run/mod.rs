@@ -368,6 +368,7 @@ impl Run<'_> {
             progress.push(of_scenario);
         }
         drop(messages);
+        give_way();
         let brief =
             Brief { journal, registry, plan: self.plan, epoch, progress, reporters, messages: inbox, incidents, phase };
         let tags: Vec<Tags> = stages.iter().map(|stage| stage.context.tags.clone()).collect();
@@ -439,6 +440,15 @@ impl Run<'_> {
             }
         }
         failures
+    }
+}
+
+/// Lowers this thread's priority, now that the workers, which would inherit it, are there: where cores are few, what is done
+/// once a second must not delay them.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, 10) {
+        tracing::debug!("can't give way to the workers: {error}");
     }
 }
 

@@ -222,7 +222,11 @@ impl<'a> Monitor<'a> {
                 if watched.working == 0 {
                     let now = Instant::now();
                     watched.finished = Some(now.saturating_duration_since(self.epoch));
-                    let elapsed = now.saturating_duration_since(self.epoch + watched.plan.schedule.start);
+                    let mut elapsed = now.saturating_duration_since(self.epoch + watched.plan.schedule.start);
+                    if watched.plan.schedule.executor.is_open() {
+                        // Arrivals came for so long; what the last ones took beyond that is no part of their rate.
+                        elapsed = elapsed.min(watched.pacer.total_duration());
+                    }
                     let change = ScenarioChange::Finished {
                         scenario: name.clone(),
                         unix_ns: unix_ns(),
