@@ -114,7 +114,8 @@ impl Generator {
         }
     }
 
-    /// A round with so many arrivals a second, whatever the answers take.
+    /// A round with so many arrivals a second, whatever the answers take; on whatever core the system picks, as a user
+    /// would run it.
     pub(crate) fn open_loop(self, url: &str, rate: u32, duration: Duration) -> Outcome<Reported> {
         let seconds = duration.as_secs();
         match self {
@@ -128,22 +129,18 @@ impl Generator {
                 )?;
                 let out = tempfile::tempdir()?;
                 let folder = out.path().join("run");
-                measure(kperf(suite.path(), &folder), |_| Ok(0))?;
+                run(kperf(suite.path(), &folder))?;
                 summary(&folder)?.reported()
             }
             Self::Oha => {
                 let mut command = Command::new("oha");
                 command.args(["--no-tui", "--output-format", "json", "-c", "100", "-q", &rate.to_string(), "-z"]);
                 command.args([&format!("{seconds}s"), "--latency-correction", "--", url]);
-                let mut reported = Reported { p50: f64::NAN, p99: f64::NAN };
-                measure(command, |output| {
-                    let report: serde_json::Value = serde_json::from_slice(output)?;
-                    let quantiles = &report["latencyPercentiles"];
-                    reported.p50 = quantiles["p50"].as_f64().ok_or("oha reports no p50")?;
-                    reported.p99 = quantiles["p99"].as_f64().ok_or("oha reports no p99")?;
-                    Ok(0)
-                })?;
-                Ok(reported)
+                let report: serde_json::Value = serde_json::from_slice(&run(command)?)?;
+                let quantile = |name: &str| {
+                    report["latencyPercentiles"][name].as_f64().ok_or_else(|| format!("oha reports no {name}"))
+                };
+                Ok(Reported { p50: quantile("p50")?, p99: quantile("p99")? })
             }
             Self::HyperLoop | Self::K6 => Err("has no open loop here".into()),
         }
@@ -151,18 +148,23 @@ impl Generator {
 }
 
 /// Runs a generator on core 0 and takes its CPU time from the operating system.
-fn measure(mut command: Command, requests: impl FnOnce(&[u8]) -> Outcome<u64>) -> Outcome<Measured> {
-    command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+fn measure(command: Command, requests: impl FnOnce(&[u8]) -> Outcome<u64>) -> Outcome<Measured> {
     let before = children_cpu()?;
     let started = Instant::now();
-    let output = on_core_0(|| command.output())??;
+    let output = on_core_0(|| run(command))??;
     let elapsed = started.elapsed();
     let cpu = children_cpu()?.saturating_sub(before);
+    Ok(Measured { requests: requests(&output)?, cpu, elapsed })
+}
+
+/// Runs a generator to its end and returns what it printed.
+fn run(mut command: Command) -> std::io::Result<Vec<u8>> {
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).output()?;
     // 5 is kperf's "inconclusive": a closed loop without pauses saturates its core, which is the point here.
     if !output.status.success() && output.status.code() != Some(5) {
-        return Err(format!("{command:?} ended with {}", output.status).into());
+        return Err(std::io::Error::other(format!("{command:?} ended with {}", output.status)));
     }
-    Ok(Measured { requests: requests(&output.stdout)?, cpu, elapsed })
+    Ok(output.stdout)
 }
 
 /// A process inherits the affinity of the thread that starts it.
