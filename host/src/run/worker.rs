@@ -15,6 +15,11 @@ use tokio::sync::{mpsc, watch};
 use super::lending::Lending;
 use super::recorder::Recorder;
 
+/// After so many tasks the runtime looks at sockets and timers. In the open model arrivals must not wait behind iterations; in
+/// the closed one larger batches save system calls.
+const ARRIVALS_FIRST: u32 = 16;
+const BATCHES: u32 = 128;
+
 /// What a worker tells the monitor.
 pub(super) enum Message {
     /// A second's samples.
@@ -62,8 +67,7 @@ pub(super) fn start(assignment: Assignment) -> std::io::Result<JoinHandle<()>> {
 fn work(assignment: Assignment) -> Result<Finished, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // The arrival timer is looked at after so many iterations at the latest.
-        .event_interval(16)
+        .event_interval(if assignment.schedule.executor.is_open() { ARRIVALS_FIRST } else { BATCHES })
         .build_local(tokio::runtime::LocalOptions::default())
         .map_err(|error| format!("can't make a runtime: {error}"))?;
     runtime.block_on(async {
