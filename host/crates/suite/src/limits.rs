@@ -15,8 +15,6 @@ use crate::{
 pub struct Limits {
     /// Linear memory.
     pub memory: Size,
-    /// The call stack.
-    pub stack: Size,
     /// The longest stretch of guest code without waiting.
     pub cpu: Duration,
     /// Samples per second of a plugin; more are dropped and counted.
@@ -35,7 +33,6 @@ pub(crate) const LIMITS: TableSpec = TableSpec {
           scenario, collector or reporter changes single keys for it.",
     keys: &[
         KeySpec::new("memory", Kind::Size, Need::Default("256MiB"), "Linear memory of an instance."),
-        KeySpec::new("stack", Kind::Size, Need::Default("1MiB"), "The call stack."),
         KeySpec::new("cpu", SOME_DURATION, Need::Default("1s"), "The longest stretch of guest code without waiting."),
         KeySpec::new(
             "samples",
@@ -59,7 +56,6 @@ pub(crate) fn read_limits(reader: &mut Reader<'_>, node: &Node, base: Option<&Li
     let section = reader.section(&LIMITS, node)?;
     Some(Limits {
         memory: read_limit(reader, &section, "memory", base.map(|base| base.memory)),
-        stack: read_limit(reader, &section, "stack", base.map(|base| base.stack)),
         cpu: read_limit(reader, &section, "cpu", base.map(|base| base.cpu)),
         samples: read_limit(reader, &section, "samples", base.map(|base| base.samples)),
         log_lines: read_limit(reader, &section, "log_lines", base.map(|base| base.log_lines)),
