@@ -1,6 +1,6 @@
 //! What a plugin says of itself, built step by step.
 
-use crate::{Description, Metric, MetricKind, Mode, Unit};
+use crate::{Description, Metric, MetricKind, Mode, Table, Unit};
 
 impl Description {
     /// A plugin without modes and metrics yet: its name (`[a-z][a-z0-9-]*`), version (use `env!("CARGO_PKG_VERSION")`) and
@@ -12,6 +12,7 @@ impl Description {
             summary: summary.into(),
             modes: Vec::new(),
             metrics: Vec::new(),
+            tables: Vec::new(),
         }
     }
 
@@ -26,6 +27,13 @@ impl Description {
     #[must_use]
     pub fn metric(mut self, name: &str, kind: MetricKind, unit: Unit, description: &str) -> Self {
         self.metrics.push(Metric { name: name.into(), kind, unit, description: description.into() });
+        self
+    }
+
+    /// Adds a table that the plugin may append records to.
+    #[must_use]
+    pub fn table(mut self, table: Table) -> Self {
+        self.tables.push(table);
         self
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In comes the contract in `wit/`; out go three traits to implement ([`Runner`], [`Collector`], [`Reporter`]), a macro each
 //! to export the implementation, and the host's capabilities as plain Rust ([`http`], [`metrics`], [`clock`], [`log`],
-//! [`artifacts`], [`random`]). It knows no product and keeps no state beyond the opened plugin of an instance.
+//! [`artifacts`], [`random`], [`ledger`], [`records`]). It knows no product and keeps no state beyond the opened plugin of an instance.
 //!
 //! ```ignore
 //! use kperf_plugin_sdk::{Description, Failure, Iteration, Runner, Scenario, export_runner, http::Request};
@@ -36,9 +36,11 @@ pub mod duration;
 mod failure;
 mod finding;
 pub mod http;
+pub mod ledger;
 pub mod metrics;
 mod params;
 pub mod random;
+pub mod records;
 mod reporter;
 mod runner;
 mod slot;
@@ -48,7 +50,8 @@ pub mod log;
 
 pub use bindings::kperf::plugin::artifacts;
 pub use bindings::kperf::plugin::types::{
-    Description, Failure, Finding, Metric, MetricKind, Mode, Outcome, Tags, Unit,
+    Column, ColumnType, Description, Entry, Failure, Finding, Metric, MetricKind, Mode, Outcome, Span, Table, Tags,
+    Unit,
 };
 #[doc(hidden)]
 pub use collector::CollectorComponent;

@@ -3,7 +3,7 @@
 use std::{future::Future, marker::PhantomData};
 
 pub use crate::bindings::runner::exports::kperf::plugin::runner_api::{Iteration, Scenario};
-use crate::{Description, Failure, Finding, Slot, bindings::runner::exports::kperf::plugin::runner_api::Guest};
+use crate::{Description, Entry, Failure, Finding, Slot, bindings::runner::exports::kperf::plugin::runner_api::Guest};
 
 /// Makes load: one iteration at a time, as often and as concurrently as the host decides.
 ///
@@ -30,9 +30,15 @@ pub trait Runner: Sized + 'static {
     /// One iteration of one virtual user.
     fn iterate(&self, iteration: Iteration) -> impl Future<Output = Result<(), Failure>>;
 
-    /// Removes what `setup` and the iterations left behind; `state` is empty if `setup` did not succeed.
+    /// Ends what the scenario has begun, other than what the ledger knows; `state` is empty if `setup` did not succeed.
     fn teardown(_scenario: Scenario, _state: Vec<u8>) -> impl Future<Output = Result<(), Failure>> {
         async { Ok(()) }
+    }
+
+    /// Removes these things from the target, the latest first, and tells the [ledger](crate::ledger) of each that is gone.
+    /// Nothing but the arguments is there: the run may be long over.
+    fn cleanup(_scenario: Scenario, _entries: Vec<Entry>) -> impl Future<Output = Result<(), Failure>> {
+        async { Err(Failure::new("cleanup", "the plugin keeps a ledger but does not implement `cleanup`")) }
     }
 }
 
@@ -66,6 +72,10 @@ impl<R: Runner, S: Slot<R> + 'static> Guest for RunnerComponent<R, S> {
 
     async fn teardown(scenario: Scenario, state: Vec<u8>) -> Result<(), Failure> {
         R::teardown(scenario, state).await
+    }
+
+    async fn cleanup(scenario: Scenario, entries: Vec<Entry>) -> Result<(), Failure> {
+        R::cleanup(scenario, entries).await
     }
 }
 

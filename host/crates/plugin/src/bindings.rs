@@ -3,7 +3,7 @@
 //! The capabilities are generated once, in [`capabilities`]; the three worlds share their types, so that one
 //! implementation of a capability serves runners, collectors and reporters.
 
-/// The six capabilities and the shared types.
+/// The capabilities and the shared types.
 pub mod capabilities {
     wasmtime::component::bindgen!({
         path: "../../../wit",
@@ -44,4 +44,4 @@ pub mod reporter {
     });
 }
 
-pub use capabilities::kperf::plugin::{artifacts, clock, http, log, metrics, random, types};
+pub use capabilities::kperf::plugin::{artifacts, clock, http, ledger, log, metrics, random, records, types};

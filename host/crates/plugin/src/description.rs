@@ -131,6 +131,7 @@ mod tests {
                 unit: types::Unit::None,
                 description: String::new(),
             }],
+            tables: Vec::new(),
         }
     }
 

@@ -14,7 +14,7 @@ use bindings::{
         clock,
         http::{self, BodyMode, Request},
         metrics,
-        types::{Description, Failure, Finding, Mode},
+        types::{Description, Entry, Failure, Finding, Mode},
     },
 };
 
@@ -32,6 +32,7 @@ impl Guest for BlockingRunner {
                 Mode { name: "sleep".into(), description: "Waits for 10 ms".into(), parameters: "{}".into() },
             ],
             metrics: Vec::new(),
+            tables: Vec::new(),
         }
     }
 
@@ -76,6 +77,10 @@ impl Guest for BlockingRunner {
     }
 
     fn teardown(_: Scenario, _: Vec<u8>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn cleanup(_: Scenario, _: Vec<Entry>) -> Result<(), Failure> {
         Ok(())
     }
 }

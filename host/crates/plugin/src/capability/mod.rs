@@ -6,9 +6,11 @@
 pub(crate) mod artifacts;
 pub(crate) mod clock;
 pub(crate) mod http;
+pub(crate) mod ledger;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod random;
+pub(crate) mod records;
 
 use wasmtime::component::{HasData, Linker};
 
@@ -32,5 +34,7 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     bindings::log::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     bindings::artifacts::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     bindings::random::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
+    bindings::ledger::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
+    bindings::records::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     types::add_to_linker::<_, GuestData>(linker, |guest| guest)
 }
