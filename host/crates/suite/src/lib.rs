@@ -56,7 +56,7 @@ pub use share::{Share, ShareError};
 pub use simulated::Simulated;
 pub use size::{Size, SizeError};
 pub use source::{Source, Sources, Span};
-pub use suggest::suggestion;
+pub use suggest::{closest, suggestion};
 pub use suite::Suite;
 pub use target::{HttpVersion, Target};
 pub use threshold::Threshold;

@@ -36,6 +36,12 @@ impl Span {
         Self { origin, start: range.start, end: range.end.max(range.start) }
     }
 
+    /// A place in the file: these bytes of it.
+    #[must_use]
+    pub fn in_file(range: Range<usize>) -> Self {
+        Self::new(Origin::File, range)
+    }
+
     /// The bytes covered, within the text that the span belongs to.
     #[must_use]
     pub fn range(self) -> Range<usize> {
@@ -72,6 +78,12 @@ impl Sources {
                 sets: sets.join("\n"),
             }),
         }
+    }
+
+    /// One file without overrides, for whoever reads it otherwise than as a suite.
+    #[must_use]
+    pub fn file(source: Source<'_>) -> Self {
+        Self::new(source, &[])
     }
 
     /// The suite file's text.

@@ -1,7 +1,8 @@
 //! What a misspelt word was probably meant to be.
 
 /// The one of `known` that `word` is closest to, if it is close enough to be a slip.
-pub(crate) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase().replace('-', "_");
     let allowed = (word.chars().count() / 3).max(1);
     known
