@@ -1,6 +1,7 @@
 //! The command line: arguments in, an [`Exit`] out. Printing happens here and in `terminal`; the rest of the host
 //! returns values.
 
+mod convert;
 mod engine;
 mod logging;
 mod plugins;
@@ -39,6 +40,8 @@ enum Command {
     Validate(SuiteArgs),
     /// Show what a suite would run: when, with how many users, to which hosts; send no traffic
     Plan(SuiteArgs),
+    /// Print a JSON scenario file as a suite (run, validate and plan take such a file as it is)
+    Convert(convert::ConvertArgs),
     /// Write the results of a run again from its journal, also of one that was killed
     Report(ReportArgs),
     /// Print a JSON Schema, for editors and for readers of the results
@@ -68,7 +71,8 @@ enum SchemaOf {
 /// Which suite, and how it is to be read.
 #[derive(Debug, Args)]
 struct SuiteArgs {
-    /// The suite (TOML)
+    /// The suite (TOML), or a scenario file (JSON)
+    #[arg(env = convert::FILE_VARIABLE)]
     suite: PathBuf,
     /// Use the suite's environment of this name
     #[arg(long, short, value_name = "NAME", env = "KPERF_ENV")]
@@ -140,6 +144,7 @@ pub fn main() -> Exit {
         Command::Run(args) => suite::run(&args),
         Command::Validate(args) => suite::validate(&args),
         Command::Plan(args) => suite::plan(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Report(args) => suite::report(&args),
         Command::Schema { of } => schema(of),
         Command::Plugins { plugin } => plugins::show(plugin.as_deref()),

@@ -1,10 +1,8 @@
 //! The commands that take a suite or a run's folder: run, validate, plan, report.
 
-use std::path::Path;
-
 use kperf_suite::{Diagnostics, Source};
 
-use super::{DisplayArgs, ReportArgs, RunArgs, SuiteArgs, block_on, engine, logging};
+use super::{DisplayArgs, ReportArgs, RunArgs, SuiteArgs, block_on, convert, engine, logging};
 use crate::exit::Exit;
 use crate::plan::{self, Plan};
 use crate::report;
@@ -94,14 +92,13 @@ pub(super) fn report(args: &ReportArgs) -> Exit {
 }
 
 async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Plan, Exit> {
-    let path = args.suite.display().to_string();
-    let text = std::fs::read_to_string(&args.suite).map_err(|error| usage(&format!("can't read {path}: {error}")))?;
+    let convert::SuiteText { name, text, file } = convert::read_suite(&args.suite)?;
     let engine = engine::make().map_err(|error| {
         terminal::error(&error);
         Exit::Internal
     })?;
-    let folder = args.suite.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let source = Source { name: &path, text: &text };
+    let folder = convert::folder(&file);
+    let source = Source { name: &name, text: &text };
     let options = kperf_suite::Options {
         environment: args.env.as_deref(),
         sets: &args.set,
@@ -130,7 +127,8 @@ fn refuse(diagnostics: &Diagnostics) -> Exit {
     Exit::Usage
 }
 
-fn usage(message: &str) -> Exit {
+/// Shows that the command line or a file is wrong.
+pub(super) fn usage(message: &str) -> Exit {
     terminal::error(message);
     Exit::Usage
 }
