@@ -64,3 +64,11 @@ fn a_good_file_becomes_a_suite_that_loads() {
         notes + &converted.toml
     });
 }
+
+#[test]
+fn the_documentation_shows_what_comes_out() {
+    let documentation = include_str!("../../../../docs/json-scenarios.md");
+    let suite = include_str!("valid/single.toml");
+    let body: Vec<&str> = suite.lines().skip_while(|line| line.starts_with('#')).collect();
+    assert!(documentation.contains(&body.join("\n")), "docs/json-scenarios.md shows another suite than\n{suite}");
+}
