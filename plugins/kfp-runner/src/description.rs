@@ -127,10 +127,10 @@ const METRICS: &[(&str, MetricKind, Unit, &str)] = &[
         "From the end of a driver to its component's start; tag `component`; to the second",
     ),
     (
-        "kfp_executor_pending",
+        "kfp_pod_pending",
         DISTRIBUTION,
         Unit::Seconds,
-        "How long an executor's pod was pending, where reports caught that; to the second",
+        "How long a pod waited to run, where reports caught that; tag `kind` (driver, executor); to the second",
     ),
     (
         "kfp_detection_lag",

@@ -130,15 +130,15 @@ impl Outcome<'_> {
         add("kfp_run_overhead", timings.overhead);
         add("kfp_run_drivers", timings.drivers);
         add("kfp_detection_lag", self.detection_lag());
-        for seconds in &timings.pending {
-            add("kfp_executor_pending", Some(*seconds));
-        }
         samples.extend(
             timings
                 .states
                 .iter()
                 .map(|(state, seconds)| Sample::new("kfp_run_state_duration", *seconds).tag("state", state)),
         );
+        let pending = timings.pending.iter();
+        samples
+            .extend(pending.map(|(kind, seconds)| Sample::new("kfp_pod_pending", *seconds).tag("kind", kind.name())));
         for component in timings.components.iter().filter(|_| components) {
             let times = [
                 ("kfp_component_duration", component.duration),

@@ -22,8 +22,8 @@ pub struct Timings {
     pub drivers: Option<f64>,
     /// Each component.
     pub components: Vec<Component>,
-    /// How long each executor's pod waited, where reports caught that.
-    pub pending: Vec<f64>,
+    /// How long each pod waited, where reports caught that; a driver's or an executor's.
+    pub pending: Vec<(Kind, f64)>,
     /// How long the run was in each state but the last, as reports saw it.
     pub states: Vec<(String, f64)>,
     /// The component that failed first, if one did.
@@ -74,12 +74,17 @@ impl Timings {
             critical_path,
             overhead: end_to_end.zip(critical_path).map(|(all, path)| (all - path).max(0.0)),
             drivers: (!driver_seconds.is_empty()).then(|| driver_seconds.iter().sum()),
-            pending: of_kind(Kind::Executor).filter_map(|(task, _)| task.pending()).collect(),
+            pending: run.tasks().iter().zip(&kinds).filter_map(pending).collect(),
             states: states(run),
             failed: failed.map(|task| task.display_name.clone()),
             components,
         }
     }
+}
+
+fn pending((task, kind): (&Task, &Kind)) -> Option<(Kind, f64)> {
+    let has_pod = matches!(kind, Kind::Driver | Kind::Executor);
+    Some((*kind, task.pending().filter(|_| has_pod)?))
 }
 
 /// The seconds of the components on the critical path; none if the pipeline is not known, or none of its components ran.
@@ -126,7 +131,7 @@ pub(crate) mod tests {
         assert_eq!((timings.end_to_end, timings.queue_wait), (Some(51.0), Some(2.0)));
         assert_eq!((timings.critical_path, timings.overhead), (Some(22.0), Some(29.0)));
         assert_eq!(timings.drivers, Some(21.0));
-        assert_eq!(timings.pending, [4.0]);
+        assert_eq!(timings.pending, [(Kind::Executor, 4.0)]);
         assert_eq!(timings.states, [("pending".to_owned(), 4.0), ("running".to_owned(), 48.0)]);
         let work = timings.components.iter().find(|component| component.name == "work").unwrap();
         assert_eq!((work.duration, work.driver, work.handover), (Some(15.0), Some(3.0), Some(2.0)));
