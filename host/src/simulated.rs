@@ -1,6 +1,6 @@
 //! The simulated server's settings, from the suite's words to the simulator's.
 
-use kperf_sim::SimConfig;
+use kperf_sim::{Prefill, SimConfig};
 use kperf_suite::Simulated;
 
 /// The simulator's configuration for a suite's `[simulated]`.
@@ -14,12 +14,55 @@ pub fn config(wanted: &Simulated) -> SimConfig {
         pickup: wanted.pickup,
         schedule: wanted.schedule,
         image_pull: wanted.image_pull,
+        image_pull_warm: wanted.image_pull_warm,
+        cold_pulls: wanted.cold_pulls.ratio(),
         pod_start: wanted.pod_start,
         driver: wanted.driver,
         report_lag: wanted.report_lag,
+        resync: wanted.resync,
+        resync_after_run: wanted.resync_after_run,
         speed: wanted.speed,
-        latency: wanted.latency,
-        failure_rate: wanted.failure_rate.ratio(),
         jitter: wanted.jitter.ratio(),
+        failure_rate: wanted.failure_rate.ratio(),
+        slow_rate: wanted.slow_rate.ratio(),
+        slow_factor: wanted.slow_factor,
+        cache_rate: wanted.cache_rate.ratio(),
+        latency: wanted.latency,
+        latencies: wanted.latencies.iter().map(|(name, latency)| ((*name).to_owned(), *latency)).collect(),
+        list_latency: wanted.list_latency,
+        error_rate: wanted.error_rate.ratio(),
+        error_status: u16::try_from(wanted.error_status).unwrap_or(503),
+        reset_rate: wanted.reset_rate.ratio(),
+        multi_user: wanted.multi_user,
+        // The suite has checked them.
+        denied: wanted.denied.iter().filter_map(|denial| denial.parse().ok()).collect(),
+        authorize_rate: wanted.authorize_rate.map_or(0.0, kperf_suite::Rate::per_second),
+        authorize_burst: wanted.authorize_burst,
+        namespace: wanted.namespace.clone(),
+        prefill: Prefill {
+            runs: wanted.runs as usize,
+            pipelines: wanted.pipelines as usize,
+            experiments: wanted.experiments as usize,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_suite_knows_the_operations_that_the_server_has() {
+        let written: BTreeSet<&str> = kperf_suite::simulated_operations().collect();
+        assert_eq!(written, kperf_sim::OPERATIONS.iter().copied().collect());
+    }
+
+    #[test]
+    fn an_empty_table_means_the_servers_own_defaults() {
+        let suite = "name = 'n'\nseed = 0\n[[scenario]]\nname = 's'\nplugin = 'p'\ntarget = 'simulated'\n\
+                     load = { executor = 'constant-vus', duration = '10s' }\n";
+        let source = kperf_suite::Source { name: "suite.toml", text: suite };
+        let suite = kperf_suite::load(source, &kperf_suite::Options::default()).unwrap();
+        assert_eq!(super::config(&suite.simulated), kperf_sim::SimConfig::default());
     }
 }

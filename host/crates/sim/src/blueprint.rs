@@ -4,8 +4,12 @@
 //! all `sleep N`, `sleep(N)` in command and arguments (`N` may end in s, m or h); else 0.5 to 2 s drawn by component
 //! and task name. Placeholders of input parameters are filled in where the value is known before the run. A command
 //! `false`, or `exit N` with N other than 0, fails.
+//!
+//! Work whose task enables caching has a fingerprint of its container, its known inputs and the work whose outputs it
+//! reads: equal fingerprints stand for equal results.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::{Map, Value};
 
@@ -25,8 +29,9 @@ pub(crate) enum Kind {
     Dag,
     /// A driver pod, running the driver's image.
     Driver,
-    /// A pod running user code for so many seconds, failing at the end if it says so.
-    Executor { image: Box<str>, seconds: f64, fails: bool },
+    /// A pod running user code for so many seconds, failing at the end if it says so. `result` stands for what the work
+    /// leads to, where that may be taken from the cache.
+    Executor { image: Box<str>, seconds: f64, fails: bool, result: Option<u64> },
 }
 
 /// One node of the workflow.
@@ -43,6 +48,8 @@ pub(crate) struct PlannedNode {
     pub(crate) children: Vec<u32>,
     /// Starts even if what came before failed (exit handlers).
     pub(crate) always: bool,
+    /// For a driver: what it drives is a DAG.
+    pub(crate) drives_dag: bool,
 }
 
 impl PlannedNode {
@@ -74,10 +81,12 @@ impl Blueprint {
     /// # Errors
     /// What is wrong with the specification: a name that points nowhere, a cycle, too many nodes.
     pub(crate) fn new(spec: &Value, parameters: &Map<String, Value>) -> Result<Self, String> {
-        let mut builder = Builder { spec, nodes: Vec::new(), depth: 0 };
+        let name = spec.pointer("/pipelineInfo/name").and_then(Value::as_str);
+        let mut builder = Builder { spec, nodes: Vec::new(), depth: 0, work: fingerprint(&name), cacheable: false };
         let root = spec.get("root").ok_or("root component is missing")?;
         let entry = builder.add("", Kind::Dag, None, Vec::new(), false)?;
         let driver = builder.add("root-driver", Kind::Driver, Some(entry), Vec::new(), false)?;
+        builder.drives_dag(driver);
         let body = builder.add("root", Kind::Dag, Some(entry), vec![driver], false)?;
         let inputs = with_defaults(root, parameters.clone());
         builder.component(root, "root", body, &inputs)?;
@@ -102,6 +111,17 @@ struct Builder<'a> {
     spec: &'a Value,
     nodes: Vec<PlannedNode>,
     depth: usize,
+    /// The fingerprint of the task that is being laid out.
+    work: u64,
+    /// The task enables caching.
+    cacheable: bool,
+}
+
+fn fingerprint(of: &impl Hash) -> u64 {
+    // Its keys are fixed, so that equal things are equal for as long as the server lives.
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Builder<'_> {
@@ -118,8 +138,15 @@ impl Builder<'_> {
         }
         let id = u32::try_from(self.nodes.len()).map_err(|e| e.to_string())?;
         let (before, children) = (Vec::new(), Vec::new());
-        self.nodes.push(PlannedNode { name: name.into(), kind, parent, after, before, children, always });
+        let name = name.into();
+        self.nodes.push(PlannedNode { name, kind, parent, after, before, children, always, drives_dag: false });
         Ok(id)
+    }
+
+    fn drives_dag(&mut self, driver: u32) {
+        if let Some(driver) = self.nodes.get_mut(driver as usize) {
+            driver.drives_dag = true;
+        }
     }
 
     /// Fills the DAG node `parent` with what `component` holds: an executor or tasks.
@@ -147,6 +174,8 @@ impl Builder<'_> {
 
     fn tasks(&mut self, tasks: &Map<String, Value>, parent: u32, inputs: &Map<String, Value>) -> Result<(), String> {
         let mut wrappers: Vec<(&str, u32)> = Vec::with_capacity(tasks.len());
+        let mut works: Vec<(&str, u64)> = Vec::with_capacity(tasks.len());
+        let outer = (self.work, self.cacheable);
         for (key, task) in in_order(tasks)? {
             let name = task.pointer("/taskInfo/name").and_then(Value::as_str).unwrap_or(key);
             let after: Vec<u32> = dependencies(task)
@@ -168,11 +197,22 @@ impl Builder<'_> {
             let driver = self.add(&format!("{name}-driver"), Kind::Driver, Some(parent), after, always)?;
             let wrapper = self.add(name, Kind::Dag, Some(parent), vec![driver], false)?;
             wrappers.push((key, wrapper));
-            match loop_items(task, inputs) {
+            self.cacheable = task.pointer("/cachingOptions/enableCache") == Some(&Value::Bool(true));
+            let read: Vec<u64> =
+                producers(task).filter_map(|p| works.iter().find(|(k, _)| *k == p).map(|(_, work)| *work)).collect();
+            let given = (task.get("inputs").map(Value::to_string), Value::Object(resolved.clone()).to_string());
+            self.work = fingerprint(&(outer.0, component_name, given, read));
+            works.push((key, self.work));
+            let items = loop_items(task, inputs);
+            if items.is_some() || component.get("dag").is_some() {
+                self.drives_dag(driver);
+            }
+            match items {
                 None => self.component(component, name, wrapper, &resolved)?,
                 Some(items) => self.iterations(task, component, wrapper, &resolved, &items)?,
             }
         }
+        (self.work, self.cacheable) = outer;
         Ok(())
     }
 
@@ -186,10 +226,15 @@ impl Builder<'_> {
         items: &[Value],
     ) -> Result<(), String> {
         let variable = task.pointer("/parameterIterator/itemInput").and_then(Value::as_str).unwrap_or_default();
+        let (work, cacheable) = (self.work, self.cacheable);
         for (index, item) in items.iter().enumerate() {
             let mut inputs = inputs.clone();
             inputs.insert(variable.to_owned(), item.clone());
             let driver = self.add("iteration-driver", Kind::Driver, Some(wrapper), Vec::new(), false)?;
+            if component.get("dag").is_some() {
+                self.drives_dag(driver);
+            }
+            (self.work, self.cacheable) = (fingerprint(&(work, index, item.to_string())), cacheable);
             let name = format!("iteration({index}:{index})");
             let body = self.add(&name, Kind::Dag, Some(wrapper), vec![driver], false)?;
             self.component(component, &name, body, &inputs)?;
@@ -212,7 +257,8 @@ impl Builder<'_> {
         let seconds = declared_seconds(container)
             .or_else(|| slept_seconds(&words.join(" ")))
             .unwrap_or_else(|| 0.5 + 1.5 * Draw::new(0).named(label).named(task).unit());
-        let kind = Kind::Executor { image, seconds, fails: fails(&words) };
+        let result = self.cacheable.then(|| fingerprint(&(self.work, container.to_string())));
+        let kind = Kind::Executor { image, seconds, fails: fails(&words), result };
         self.add("executor", kind, Some(parent), Vec::new(), false).map(|_| ())
     }
 }
@@ -239,16 +285,20 @@ fn in_order(tasks: &Map<String, Value>) -> Result<Vec<(&str, &Value)>, String> {
     Ok(ordered)
 }
 
-/// Tasks that must end before: those named, and those whose outputs are read.
-fn dependencies(task: &Value) -> Vec<&str> {
-    let named = task.get("dependentTasks").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+/// Tasks whose outputs are read.
+fn producers(task: &Value) -> impl Iterator<Item = &str> {
     let inputs = ["parameters", "artifacts"].into_iter().filter_map(|k| task.get("inputs")?.get(k)?.as_object());
-    let read = inputs.flat_map(|m| m.values()).filter_map(|input| {
+    inputs.flat_map(|m| m.values()).filter_map(|input| {
         ["taskOutputParameter", "taskOutputArtifact", "taskFinalStatus"]
             .into_iter()
             .find_map(|k| input.get(k)?.get("producerTask")?.as_str())
-    });
-    let mut all: Vec<&str> = named.chain(read).collect();
+    })
+}
+
+/// Tasks that must end before: those named, and those whose outputs are read.
+fn dependencies(task: &Value) -> Vec<&str> {
+    let named = task.get("dependentTasks").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let mut all: Vec<&str> = named.chain(producers(task)).collect();
     all.sort_unstable();
     all.dedup();
     all
@@ -380,6 +430,34 @@ mod tests {
         let (default, _) = container(&["echo"], &["done"]);
         assert!((0.5..2.0).contains(&default), "{default}");
         assert_eq!(container(&["echo"], &["done"]).0, default);
+    }
+
+    #[test]
+    fn equal_work_has_equal_results_where_caching_is_on() {
+        let results = |value: Value, enabled: bool| -> Vec<Option<u64>> {
+            let options = json!({"enableCache": enabled});
+            let spec = json!({"pipelineInfo": {"name": "p"},
+                "root": {"dag": {"tasks": {
+                    "first": {"componentRef": {"name": "c"}, "cachingOptions": options,
+                        "inputs": {"parameters": {"x": {"runtimeValue": {"constant": value}}}}},
+                    "second": {"componentRef": {"name": "c"}, "cachingOptions": options,
+                        "inputs": {"parameters": {"x": {"taskOutputParameter":
+                            {"producerTask": "first", "outputParameterKey": "o"}}}}}}}},
+                "components": {"c": {"executorLabel": "e"}},
+                "deploymentSpec": {"executors": {"e": {"container": {"image": "i"}}}}});
+            let blueprint = Blueprint::new(&spec, &Map::new()).unwrap();
+            let result = |n: &PlannedNode| match n.kind {
+                Kind::Executor { result, .. } => Some(result),
+                _ => None,
+            };
+            blueprint.nodes.iter().filter_map(result).collect()
+        };
+        let one = results(json!(1), true);
+        assert_eq!(one, results(json!(1), true));
+        assert_ne!(one[0], one[1]);
+        let two = results(json!(2), true);
+        assert!(one[0] != two[0] && one[1] != two[1], "what reads a changed output is changed as well");
+        assert_eq!(results(json!(1), false), [None, None]);
     }
 
     #[test]

@@ -8,124 +8,14 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustc_hash::FxHashMap;
-use serde::Serialize;
+use rustc_hash::{FxHashMap, FxHashSet};
+use uuid::Uuid;
 
 use crate::blueprint::{Blueprint, Kind, PlannedNode};
 use crate::config::SimConfig;
 use crate::draw::Draw;
 use crate::stamp::{Nanos, seconds};
-
-/// State of a run or of one of its tasks, as the API names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum State {
-    /// Nothing known, or left out because something before it failed; the API leaves the field out.
-    RuntimeStateUnspecified,
-    Pending,
-    Running,
-    Succeeded,
-    Failed,
-    Canceling,
-}
-
-impl State {
-    /// The API's name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::RuntimeStateUnspecified => "RUNTIME_STATE_UNSPECIFIED",
-            Self::Pending => "PENDING",
-            Self::Running => "RUNNING",
-            Self::Succeeded => "SUCCEEDED",
-            Self::Failed => "FAILED",
-            Self::Canceling => "CANCELING",
-        }
-    }
-}
-
-/// A state with the second at which the server learned of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub(crate) at: u32,
-    pub(crate) state: State,
-}
-
-/// What is true of a node in the cluster, not yet what the server knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Waiting,
-    Pending,
-    Running,
-    Succeeded,
-    Failed,
-    Omitted,
-}
-
-impl Phase {
-    fn is_over(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Omitted)
-    }
-
-    fn state(self) -> State {
-        match self {
-            Self::Pending => State::Pending,
-            Self::Running => State::Running,
-            Self::Succeeded => State::Succeeded,
-            Self::Failed => State::Failed,
-            Self::Waiting | Self::Omitted => State::RuntimeStateUnspecified,
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Node {
-    phase: Phase,
-    start: Nanos,
-    end: Nanos,
-    /// The node's pod has one of the slots.
-    holds_slot: bool,
-    reported: Option<Reported>,
-}
-
-/// A node as the last report showed it.
-#[derive(Debug, Clone)]
-pub(crate) struct Reported {
-    pub(crate) state: State,
-    pub(crate) start: Nanos,
-    /// `None` while it runs.
-    pub(crate) end: Option<Nanos>,
-    pub(crate) history: Vec<Change>,
-}
-
-/// A run's workflow: the truth in the cluster and what the server was told of it.
-#[derive(Debug)]
-pub(crate) struct Workflow {
-    blueprint: Arc<Blueprint>,
-    nodes: Vec<Node>,
-    draw: Draw,
-    /// Rises with every retry, and makes events of the time before void.
-    attempt: u32,
-    report_due: bool,
-    /// What the API shows.
-    pub(crate) state: State,
-    pub(crate) history: Vec<Change>,
-    pub(crate) finished: Option<Nanos>,
-}
-
-impl Workflow {
-    /// The nodes that the server knows, with their planned names.
-    pub(crate) fn reported(&self) -> impl Iterator<Item = (usize, &PlannedNode, &Reported)> {
-        let known = self.blueprint.nodes.iter().zip(&self.nodes).enumerate();
-        known.filter_map(|(i, (plan, node))| Some((i, plan, node.reported.as_ref()?)))
-    }
-
-    fn record(&mut self, at: Nanos, state: State) {
-        if self.state != state {
-            self.state = state;
-            self.history.push(Change { at: seconds(at), state });
-        }
-    }
-}
+use crate::workflow::{Change, Node, Nodes, Phase, Reported, State, Times, Workflow};
 
 /// Why a workflow can't be terminated or retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,8 +28,28 @@ pub(crate) enum Refused {
     NeverReported,
 }
 
-/// Names a workflow in the cluster.
-pub(crate) type Key = u64;
+/// Names a workflow in the cluster: its place in the list of all that ever were.
+pub(crate) type Key = usize;
+
+/// What the keeper of recurring runs must know at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Something happened to a workflow of this recurring run.
+    Changed(Uuid),
+    /// The server has learned for the first time that this workflow of a recurring run exists.
+    Appeared(Key),
+}
+
+/// What comes with a new workflow.
+#[derive(Debug, Default)]
+pub(crate) struct Origin {
+    /// The recurring run that made it.
+    pub(crate) owner: Option<Uuid>,
+    /// The API server made it; else it learns of the workflow by the first report.
+    pub(crate) is_known: bool,
+    /// Cached results are shared within it.
+    pub(crate) cache_scope: u64,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -178,14 +88,16 @@ pub(crate) struct Cluster {
     now: Nanos,
     events: BinaryHeap<Reverse<Event>>,
     planned: u64,
-    started: Key,
-    workflows: FxHashMap<Key, Workflow>,
+    workflows: Vec<Option<Box<Workflow>>>,
     free: usize,
     queue: VecDeque<(Key, u32, u32)>,
     /// What the present event still leads to; a list and not recursion, because chains of tasks can be long.
     due: VecDeque<Due>,
     /// When each image is on the nodes.
     images: FxHashMap<Box<str>, Nanos>,
+    /// Work whose results are known.
+    cache: FxHashSet<u64>,
+    news: VecDeque<News>,
 }
 
 impl Cluster {
@@ -197,17 +109,26 @@ impl Cluster {
             now: 0,
             events: BinaryHeap::new(),
             planned: 0,
-            started: 0,
-            workflows: FxHashMap::default(),
+            workflows: Vec::new(),
             queue: VecDeque::new(),
             due: VecDeque::new(),
             images: FxHashMap::default(),
+            cache: FxHashSet::default(),
+            news: VecDeque::new(),
         }
     }
 
-    /// Replays everything up to `now`; going back in time does nothing.
-    pub(crate) fn advance(&mut self, now: Nanos) {
+    /// The instant last advanced to.
+    pub(crate) fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// Replays everything up to `now`, or up to the first news; going back in time does nothing.
+    pub(crate) fn advance(&mut self, now: Nanos) -> Option<News> {
         while let Some(Reverse(event)) = self.events.peek().copied() {
+            if let Some(news) = self.news.pop_front() {
+                return Some(news);
+            }
             if event.at > now {
                 break;
             }
@@ -221,68 +142,101 @@ impl Cluster {
                 }
             }
         }
-        self.now = self.now.max(now);
+        let news = self.news.pop_front();
+        if news.is_none() {
+            self.now = self.now.max(now);
+        }
+        news
     }
 
     /// When the next thing happens.
-    #[cfg(test)]
-    fn next(&self) -> Option<Nanos> {
+    pub(crate) fn next(&self) -> Option<Nanos> {
         self.events.peek().map(|Reverse(event)| event.at)
     }
 
     /// Accepts a workflow at the instant last advanced to.
-    pub(crate) fn create(&mut self, blueprint: Arc<Blueprint>) -> Key {
-        self.started += 1;
-        let key = self.started;
-        let blank = Node { phase: Phase::Waiting, start: 0, end: 0, holds_slot: false, reported: None };
-        let nodes = vec![blank; blueprint.nodes.len()];
-        let draw = Draw::new(self.config.seed).of(key);
+    pub(crate) fn create(&mut self, blueprint: Arc<Blueprint>, origin: Origin) -> Key {
+        let key = self.workflows.len();
+        let nodes = Nodes::blank(blueprint.nodes.len());
         let mut workflow = Workflow {
             blueprint,
             nodes,
-            draw,
+            draw: Draw::new(self.config.seed).of(key as u64 + 1),
+            cache_scope: origin.cache_scope,
+            created: self.now,
+            owner: origin.owner,
             attempt: 0,
             report_due: false,
+            is_gone: false,
+            edition: 0,
             state: State::RuntimeStateUnspecified,
             history: Vec::new(),
             finished: None,
         };
-        workflow.record(self.now, State::Pending);
-        self.workflows.insert(key, workflow);
+        if origin.is_known {
+            workflow.record(self.now, State::Pending);
+        }
+        self.workflows.push(Some(Box::new(workflow)));
         self.plan(self.config.pickup, key, 0, Step::PickedUp);
         key
     }
 
+    /// Takes in a workflow whose whole life lies in the past.
+    pub(crate) fn adopt(&mut self, workflow: Workflow) -> Key {
+        self.workflows.push(Some(Box::new(workflow)));
+        self.workflows.len() - 1
+    }
+
     /// The workflow, while it exists.
     pub(crate) fn get(&self, key: Key) -> Option<&Workflow> {
-        self.workflows.get(&key)
+        self.workflows.get(key)?.as_deref()
+    }
+
+    fn get_mut(&mut self, key: Key) -> Option<&mut Workflow> {
+        self.workflows.get_mut(key)?.as_deref_mut()
     }
 
     /// Deletes a workflow; its pods go and free their slots.
-    pub(crate) fn remove(&mut self, key: Key) {
-        if let Some(workflow) = self.workflows.remove(&key) {
-            self.free += workflow.nodes.iter().filter(|n| n.holds_slot).count();
-            self.fill_slots();
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Box<Workflow>> {
+        let workflow = self.workflows.get_mut(key)?.take()?;
+        self.free += workflow.nodes.iter().filter(|n| n.holds_slot).count();
+        self.news.extend(workflow.owner.map(News::Changed));
+        self.fill_slots();
+        Some(workflow)
+    }
+
+    /// Takes a workflow away from under its run: its pods go, and no report will come any more.
+    pub(crate) fn halt(&mut self, key: Key) {
+        let Some(workflow) = self.get_mut(key) else { return };
+        workflow.attempt += 1;
+        workflow.is_gone = true;
+        let mut freed = 0;
+        for node in workflow.nodes.own() {
+            freed += usize::from(std::mem::take(&mut node.holds_slot));
         }
+        self.free += freed;
+        self.fill_slots();
     }
 
     /// Asks a workflow to stop. The API shows it as being cancelled until the report of its end, which is a failure.
     pub(crate) fn terminate(&mut self, key: Key) -> Result<(), Refused> {
-        let workflow = self.workflows.get_mut(&key).ok_or(Refused::Over)?;
+        let workflow = self.get_mut(key).ok_or(Refused::Over)?;
         match workflow.state {
             State::RuntimeStateUnspecified | State::Pending | State::Running => {}
             _ => return Err(Refused::Over),
         }
         // The server writes this state without an entry in the history.
         workflow.state = State::Canceling;
+        workflow.edition += 1;
         self.plan(self.config.pickup, key, 0, Step::Killed);
         Ok(())
     }
 
     /// Runs again what did not succeed.
     pub(crate) fn retry(&mut self, key: Key) -> Result<(), Refused> {
-        let workflow = self.workflows.get_mut(&key).ok_or(Refused::NotFailed)?;
-        if workflow.nodes.first().is_none_or(|n| n.reported.is_none()) {
+        let now = self.now;
+        let workflow = self.get_mut(key).ok_or(Refused::NotFailed)?;
+        if workflow.reported().next().is_none() {
             return Err(Refused::NeverReported);
         }
         if workflow.state != State::Failed {
@@ -290,19 +244,19 @@ impl Cluster {
         }
         workflow.attempt += 1;
         workflow.finished = None;
-        for node in &mut workflow.nodes {
-            if node.phase != Phase::Succeeded {
+        for node in workflow.nodes.own() {
+            if !node.phase.is_good() {
                 node.phase = Phase::Waiting;
-                node.end = 0;
+                node.times = Times::default();
             }
         }
-        workflow.record(self.now, State::Running);
+        workflow.record(now, State::Running);
         self.plan(self.config.pickup, key, 0, Step::PickedUp);
         Ok(())
     }
 
     fn plan(&mut self, after: Duration, key: Key, node: u32, step: Step) {
-        let Some(workflow) = self.workflows.get(&key) else { return };
+        let Some(workflow) = self.get(key) else { return };
         let draw = workflow.draw.of(u64::from(node)).of(step as u64).of(u64::from(workflow.attempt));
         let spread = 1.0 + self.config.jitter.clamp(0.0, 1.0) * (2.0 * draw.unit() - 1.0);
         let nanos = self.scaled(after.as_secs_f64() * spread);
@@ -310,7 +264,7 @@ impl Cluster {
     }
 
     /// Seconds of the model as nanoseconds of the clock.
-    fn scaled(&self, seconds: f64) -> Nanos {
+    pub(crate) fn scaled(&self, seconds: f64) -> Nanos {
         let speed = if self.config.speed > 0.0 { self.config.speed } else { 1.0 };
         // The cast saturates; less than a nanosecond lost is no loss.
         (seconds / speed * 1e9) as Nanos
@@ -322,13 +276,13 @@ impl Cluster {
     }
 
     fn node(&mut self, key: Key, node: u32) -> Option<&mut Node> {
-        self.workflows.get_mut(&key)?.nodes.get_mut(node as usize)
+        self.get_mut(key)?.nodes.own().get_mut(node as usize)
     }
 
     fn happen(&mut self, event: Event) {
         let Event { key, node, .. } = event;
-        let Some(workflow) = self.workflows.get(&key) else { return };
-        if event.step == Step::Report {
+        let Some(workflow) = self.get(key) else { return };
+        if event.step == Step::Report && !workflow.is_gone {
             return self.report(key);
         }
         if event.attempt != workflow.attempt {
@@ -339,18 +293,31 @@ impl Cluster {
         match event.step {
             Step::PickedUp => self.start(key, node),
             Step::Scheduled => {
-                let pulled = self.now.saturating_add(self.scaled(self.config.image_pull.as_secs_f64()));
-                let ready = *self.images.entry(plan.image().into()).or_insert(pulled);
-                self.plan_at(ready.max(self.now), key, node, Step::ImageReady, event.attempt);
+                let (ready, pulled) = self.image(key, node, plan);
+                let now = self.now;
+                if let Some(node) = self.node(key, node) {
+                    (node.times.scheduled, node.times.pulled) = (now, pulled);
+                }
+                self.plan_at(ready, key, node, Step::ImageReady, event.attempt);
             }
-            Step::ImageReady => self.plan(self.config.pod_start, key, node, Step::Started),
+            Step::ImageReady => {
+                let now = self.now;
+                if let Some(node) = self.node(key, node) {
+                    node.times.image_ready = now;
+                }
+                self.plan(self.config.pod_start, key, node, Step::Started);
+            }
             Step::Started => {
+                let now = self.now;
                 if let Some(node) = self.node(key, node) {
                     node.phase = Phase::Running;
+                    node.times.started = now;
                 }
                 match plan.kind {
                     Kind::Executor { seconds, .. } => {
-                        let end = self.now.saturating_add(self.scaled(seconds));
+                        let slow = self.drawn(key, node, "slow", self.config.slow_rate);
+                        let factor = if slow { self.config.slow_factor } else { 1.0 };
+                        let end = self.now.saturating_add(self.scaled(seconds * factor));
                         self.plan_at(end, key, node, Step::Ended, event.attempt);
                     }
                     _ => self.plan(self.config.driver, key, node, Step::Ended),
@@ -359,6 +326,10 @@ impl Cluster {
             }
             Step::Ended => {
                 let failed = self.fails(key, node, plan);
+                if let (false, Kind::Executor { result: Some(result), .. }) = (failed, &plan.kind) {
+                    let scope = self.get(key).map_or(0, |w| w.cache_scope);
+                    self.cache.insert(result ^ scope);
+                }
                 self.end(key, node, if failed { Phase::Failed } else { Phase::Succeeded });
                 self.fill_slots();
             }
@@ -367,25 +338,51 @@ impl Cluster {
         }
     }
 
+    /// When the image of the pod's container is there, and whether it has to be pulled for it.
+    fn image(&mut self, key: Key, node: u32, plan: &PlannedNode) -> (Nanos, bool) {
+        let pulled = self.now.saturating_add(self.scaled(self.config.image_pull.as_secs_f64()));
+        match self.images.get(plan.image()) {
+            None => {
+                self.images.insert(plan.image().into(), pulled);
+                (pulled, true)
+            }
+            Some(ready) if *ready > self.now => (*ready, true),
+            Some(_) if self.drawn(key, node, "pull", self.config.cold_pulls) => (pulled, true),
+            Some(_) => (self.now.saturating_add(self.scaled(self.config.image_pull_warm.as_secs_f64())), false),
+        }
+    }
+
+    /// Whether the node is one of the `share` of nodes that something happens to.
+    fn drawn(&self, key: Key, node: u32, what: &str, share: f64) -> bool {
+        share > 0.0
+            && self
+                .get(key)
+                .is_some_and(|w| w.draw.of(u64::from(node)).named(what).of(u64::from(w.attempt)).unit() < share)
+    }
+
     fn fails(&self, key: Key, node: u32, plan: &PlannedNode) -> bool {
         let Kind::Executor { fails, .. } = plan.kind else { return false };
-        let drawn = self.workflows.get(&key).is_some_and(|w| {
-            let draw = w.draw.of(u64::from(node)).named("failure").of(u64::from(w.attempt));
-            draw.unit() < self.config.failure_rate
-        });
-        fails || drawn
+        fails || self.drawn(key, node, "failure", self.config.failure_rate)
+    }
+
+    fn is_cached(&self, key: Key, node: u32, plan: &PlannedNode) -> bool {
+        let Kind::Executor { result: Some(result), .. } = plan.kind else { return false };
+        let scope = self.get(key).map_or(0, |w| w.cache_scope);
+        self.cache.contains(&(result ^ scope)) || self.drawn(key, node, "cache", self.config.cache_rate)
     }
 
     /// Starts a node whose predecessors are done: a pod asks for a slot, a DAG starts its own first nodes.
     fn start(&mut self, key: Key, id: u32) {
         let now = self.now;
-        let Some(workflow) = self.workflows.get_mut(&key) else { return };
+        let Some(workflow) = self.get_mut(key) else { return };
         let blueprint = Arc::clone(&workflow.blueprint);
         let attempt = workflow.attempt;
-        let (Some(plan), Some(node)) = (blueprint.nodes.get(id as usize), workflow.nodes.get_mut(id as usize)) else {
-            return;
-        };
-        node.start = now;
+        let (Some(plan), Some(node)) = (blueprint.nodes.get(id as usize), self.node(key, id)) else { return };
+        node.times.created = now;
+        if self.is_cached(key, id, plan) {
+            return self.end(key, id, Phase::Skipped);
+        }
+        let Some(node) = self.node(key, id) else { return };
         if plan.kind != Kind::Dag {
             node.phase = Phase::Pending;
             self.queue.push_back((key, id, attempt));
@@ -401,32 +398,31 @@ impl Cluster {
     /// Starts a waiting node, or leaves it out, once everything before it is over.
     fn consider(&mut self, key: Key, id: u32) {
         let now = self.now;
-        let Some(workflow) = self.workflows.get_mut(&key) else { return };
+        let Some(workflow) = self.get_mut(key) else { return };
         let blueprint = Arc::clone(&workflow.blueprint);
         let Some(plan) = blueprint.nodes.get(id as usize) else { return };
-        let phase = |n: &u32| workflow.nodes.get(*n as usize).map_or(Phase::Omitted, |n| n.phase);
+        let phase = |n: &u32| workflow.nodes.phase(*n as usize).unwrap_or(Phase::Omitted);
         if phase(&id) != Phase::Waiting || !plan.after.iter().all(|n| phase(n).is_over()) {
             return;
         }
-        if plan.always || plan.after.iter().all(|n| phase(n) == Phase::Succeeded) {
+        if plan.always || plan.after.iter().all(|n| phase(n).is_good()) {
             return self.start(key, id);
         }
-        if let Some(node) = workflow.nodes.get_mut(id as usize) {
-            node.start = now;
+        if let Some(node) = workflow.nodes.own().get_mut(id as usize) {
+            node.times.created = now;
         }
         self.end(key, id, Phase::Omitted);
     }
 
     fn end(&mut self, key: Key, id: u32, phase: Phase) {
         let now = self.now;
-        let Some(workflow) = self.workflows.get_mut(&key) else { return };
+        let Some(workflow) = self.get_mut(key) else { return };
         let blueprint = Arc::clone(&workflow.blueprint);
-        let (Some(plan), Some(node)) = (blueprint.nodes.get(id as usize), workflow.nodes.get_mut(id as usize)) else {
-            return;
-        };
+        let (Some(plan), Some(node)) = (blueprint.nodes.get(id as usize), self.node(key, id)) else { return };
         node.phase = phase;
-        node.end = now;
-        self.free += usize::from(std::mem::take(&mut node.holds_slot));
+        node.times.ended = now;
+        let freed = std::mem::take(&mut node.holds_slot);
+        self.free += usize::from(freed);
         self.changed(key);
         self.due.extend(plan.before.iter().map(|next| Due::Consider(key, *next)));
         self.due.extend(plan.parent.map(|parent| Due::Close(key, parent)));
@@ -434,10 +430,10 @@ impl Cluster {
 
     /// Ends a DAG whose nodes are all over.
     fn close(&mut self, key: Key, id: u32) {
-        let Some(workflow) = self.workflows.get(&key) else { return };
+        let Some(workflow) = self.get(key) else { return };
         let Some(plan) = workflow.blueprint.nodes.get(id as usize) else { return };
-        let running = workflow.nodes.get(id as usize).is_some_and(|n| n.phase == Phase::Running);
-        let mut children = plan.children.iter().filter_map(|c| workflow.nodes.get(*c as usize)).map(|n| n.phase);
+        let running = workflow.nodes.phase(id as usize) == Some(Phase::Running);
+        let mut children = plan.children.iter().filter_map(|c| workflow.nodes.phase(*c as usize));
         if !running || !children.clone().all(Phase::is_over) {
             return;
         }
@@ -447,17 +443,19 @@ impl Cluster {
 
     fn kill(&mut self, key: Key) {
         let now = self.now;
-        let Some(workflow) = self.workflows.get_mut(&key) else { return };
-        for (index, node) in workflow.nodes.iter_mut().enumerate() {
+        let Some(workflow) = self.get_mut(key) else { return };
+        let mut freed = 0;
+        for (index, node) in workflow.nodes.own().iter_mut().enumerate() {
             // The entry exists as soon as the workflow was picked up, even if that happens now.
             if matches!(node.phase, Phase::Pending | Phase::Running) || (index == 0 && node.phase == Phase::Waiting) {
-                node.start = if node.start == 0 { now } else { node.start };
+                node.times.created = if node.times.created == 0 { now } else { node.times.created };
                 node.phase = Phase::Failed;
-                node.end = now;
+                node.times.ended = now;
             }
-            self.free += usize::from(std::mem::take(&mut node.holds_slot));
+            freed += usize::from(std::mem::take(&mut node.holds_slot));
         }
         workflow.attempt += 1;
+        self.free += freed;
         self.changed(key);
         self.fill_slots();
     }
@@ -465,9 +463,11 @@ impl Cluster {
     fn fill_slots(&mut self) {
         while self.free > 0 {
             let Some((key, node, attempt)) = self.queue.pop_front() else { return };
-            let current = self.workflows.get(&key).is_some_and(|w| w.attempt == attempt);
+            let current = self.get(key).is_some_and(|w| w.attempt == attempt);
+            let now = self.now;
             let Some(pod) = self.node(key, node).filter(|_| current) else { continue };
             pod.holds_slot = true;
+            pod.times.admitted = now;
             self.free -= 1;
             self.plan(self.config.schedule, key, node, Step::Scheduled);
         }
@@ -475,32 +475,38 @@ impl Cluster {
 
     /// Has the agent report the workflow, unless a report is already on its way.
     fn changed(&mut self, key: Key) {
-        let Some(workflow) = self.workflows.get_mut(&key) else { return };
+        let Some(workflow) = self.get_mut(key) else { return };
+        let owner = workflow.owner;
         if !std::mem::replace(&mut workflow.report_due, true) {
             self.plan(self.config.report_lag, key, 0, Step::Report);
         }
+        self.news.extend(owner.map(News::Changed));
     }
 
     /// The server learns what is true now.
     fn report(&mut self, key: Key) {
         let now = self.now;
-        let Some(workflow) = self.workflows.get_mut(&key) else { return };
+        let Some(workflow) = self.get_mut(key) else { return };
         workflow.report_due = false;
-        for node in &mut workflow.nodes {
+        workflow.edition += 1;
+        let is_new = workflow.history.is_empty();
+        for node in workflow.nodes.own() {
             if node.phase == Phase::Waiting {
                 continue;
             }
             let state = node.phase.state();
-            let end = node.phase.is_over().then_some(node.end);
-            let known = node.reported.get_or_insert(Reported { state, start: node.start, end, history: Vec::new() });
-            known.start = node.start;
+            let end = node.phase.is_over().then_some(node.times.ended);
+            let start = node.times.created;
+            let known = node.reported.get_or_insert(Reported { state, start, end, history: Vec::new() });
+            known.start = start;
             known.end = end;
             if known.history.last().is_none_or(|last| last.state != state) {
                 known.history.push(Change { at: seconds(now), state });
             }
             known.state = state;
         }
-        let Some(entry) = workflow.nodes.first().map(|n| (n.phase, n.end)) else { return };
+        let entry = workflow.nodes.own().first().map(|n| (n.phase, n.times.ended));
+        let Some(entry) = entry else { return };
         match entry {
             (Phase::Waiting, _) => {}
             (phase, end) if phase.is_over() => {
@@ -509,6 +515,9 @@ impl Cluster {
             }
             _ if workflow.state == State::Canceling => {}
             (phase, _) => workflow.record(now, phase.state()),
+        }
+        if is_new {
+            self.news.push_back(News::Appeared(key));
         }
     }
 }
@@ -539,6 +548,11 @@ mod tests {
         SimConfig { slots, report_lag: zero, jitter: 0.0, ..base }
     }
 
+    /// What comes with a workflow that a client asked for.
+    fn api() -> Origin {
+        Origin { is_known: true, ..Origin::default() }
+    }
+
     fn drain(cluster: &mut Cluster) {
         while let Some(at) = cluster.next() {
             cluster.advance(at);
@@ -547,7 +561,7 @@ mod tests {
 
     fn makespan(slots: usize, tasks: &[(&str, &str, &[&str])]) -> f64 {
         let mut cluster = Cluster::new(bare(slots));
-        let key = cluster.create(blueprint(tasks));
+        let key = cluster.create(blueprint(tasks), api());
         drain(&mut cluster);
         cluster.get(key).unwrap().finished.unwrap() as f64 / 1e9
     }
@@ -568,7 +582,7 @@ mod tests {
     #[test]
     fn three_nodes_and_three_per_task() {
         let mut cluster = Cluster::new(bare(4));
-        let key = cluster.create(blueprint(&[("a", "sleep 1", &[]), ("b", "sleep 1", &["a"])]));
+        let key = cluster.create(blueprint(&[("a", "sleep 1", &[]), ("b", "sleep 1", &["a"])]), api());
         drain(&mut cluster);
         let workflow = cluster.get(key).unwrap();
         assert_eq!(workflow.state, State::Succeeded);
@@ -579,7 +593,8 @@ mod tests {
     #[test]
     fn a_failure_leaves_out_what_depends_on_it_and_retry_runs_only_the_rest() {
         let mut cluster = Cluster::new(bare(4));
-        let key = cluster.create(blueprint(&[("a", "sleep 1", &[]), ("b", "exit 1", &[]), ("c", "sleep 1", &["b"])]));
+        let key =
+            cluster.create(blueprint(&[("a", "sleep 1", &[]), ("b", "exit 1", &[]), ("c", "sleep 1", &["b"])]), api());
         drain(&mut cluster);
         let workflow = cluster.get(key).unwrap();
         assert_eq!(workflow.state, State::Failed);
@@ -605,7 +620,7 @@ mod tests {
     #[test]
     fn reports_lag_behind_and_history_shows_when_they_came() {
         let mut cluster = Cluster::new(SimConfig { report_lag: Duration::from_secs(5), ..bare(4) });
-        let key = cluster.create(blueprint(&[("a", "sleep 20", &[])]));
+        let key = cluster.create(blueprint(&[("a", "sleep 20", &[])]), api());
         cluster.advance(1_000_000_000);
         assert_eq!(cluster.get(key).unwrap().state, State::Pending);
         assert_eq!(cluster.get(key).unwrap().reported().count(), 0);
@@ -619,7 +634,7 @@ mod tests {
     #[test]
     fn terminate_cancels_then_fails_and_frees_the_slots() {
         let mut cluster = Cluster::new(bare(1));
-        let key = cluster.create(blueprint(&[("a", "sleep 100", &[])]));
+        let key = cluster.create(blueprint(&[("a", "sleep 100", &[])]), api());
         cluster.advance(1_000_000_000);
         cluster.terminate(key).unwrap();
         assert_eq!(cluster.get(key).unwrap().state, State::Canceling);
@@ -634,8 +649,8 @@ mod tests {
     #[test]
     fn deleting_a_run_lets_the_next_pod_in() {
         let mut cluster = Cluster::new(bare(1));
-        let first = cluster.create(blueprint(&[("a", "sleep 1000", &[])]));
-        let second = cluster.create(blueprint(&[("a", "sleep 1", &[])]));
+        let first = cluster.create(blueprint(&[("a", "sleep 1000", &[])]), api());
+        let second = cluster.create(blueprint(&[("a", "sleep 1", &[])]), api());
         cluster.advance(5_000_000_000);
         cluster.remove(first);
         drain(&mut cluster);
@@ -646,11 +661,11 @@ mod tests {
     #[test]
     fn an_image_is_pulled_once() {
         let mut cluster = Cluster::new(SimConfig { image_pull: Duration::from_secs(2), ..bare(9) });
-        let key = cluster.create(blueprint(&[("a", "sleep 1", &[]), ("b", "sleep 1", &["a"])]));
+        let key = cluster.create(blueprint(&[("a", "sleep 1", &[]), ("b", "sleep 1", &["a"])]), api());
         drain(&mut cluster);
         // The driver's image, then the user's, then none.
         assert_eq!(cluster.get(key).unwrap().finished, Some(6_000_000_000));
-        let again = cluster.create(blueprint(&[("a", "sleep 1", &[])]));
+        let again = cluster.create(blueprint(&[("a", "sleep 1", &[])]), api());
         drain(&mut cluster);
         assert_eq!(cluster.get(again).unwrap().finished, Some(7_000_000_000));
     }
@@ -658,7 +673,7 @@ mod tests {
     #[test]
     fn speed_divides_every_duration() {
         let mut cluster = Cluster::new(SimConfig { speed: 10.0, ..bare(9) });
-        let key = cluster.create(blueprint(&[("a", "sleep 5", &[])]));
+        let key = cluster.create(blueprint(&[("a", "sleep 5", &[])]), api());
         drain(&mut cluster);
         assert_eq!(cluster.get(key).unwrap().finished, Some(500_000_000));
     }
@@ -671,7 +686,7 @@ mod tests {
             let keys: Vec<Key> = (0..6)
                 .map(|i| {
                     cluster.advance(i * 500_000_000);
-                    cluster.create(blueprint(&[("a", "sleep 1", &[]), ("b", "sleep 2", &["a"])]))
+                    cluster.create(blueprint(&[("a", "sleep 1", &[]), ("b", "sleep 2", &["a"])]), api())
                 })
                 .collect();
             let mut at = 0;

@@ -1,6 +1,15 @@
 //! What can be set about the simulated server and the cluster behind it.
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::blueprint::Kind;
+use crate::route::OPERATIONS;
+use crate::spec::Spec;
 
 /// The knobs of a simulated server. `Default` resembles a small real installation with the settings that Kubeflow ships.
 ///
@@ -25,21 +34,105 @@ pub struct SimConfig {
     pub schedule: Duration,
     /// How long the first pull of an image takes; later pods with this image find it cached.
     pub image_pull: Duration,
+    /// What a pod whose image is cached spends on it.
+    pub image_pull_warm: Duration,
+    /// Share of those later pods that must pull their image all the same, as on a fresh node, 0 to 1.
+    pub cold_pulls: f64,
     /// From the image being there until the main container runs.
     pub pod_start: Duration,
     /// How long a driver pod's own work takes.
     pub driver: Duration,
     /// How far the states that the API shows lag behind the workflow (the persistence agent's delay).
     pub report_lag: Duration,
+    /// How often the controller of recurring runs looks at all of them: the longest that a trigger waits to be seen.
+    pub resync: Duration,
+    /// After making a run, how long that controller leaves the recurring run alone.
+    pub resync_after_run: Duration,
     /// How many times faster than real time the cluster model runs. The server's clock, and with it every timestamp,
     /// stays wall time: at speed 10 a task of 5 s starts and ends 0.5 s apart.
     pub speed: f64,
-    /// Added to every answer of the API, on top of what the work takes.
-    pub latency: Duration,
-    /// Share of the executor tasks that fail at their end, 0 to 1.
-    pub failure_rate: f64,
     /// Spread of every draw: uniform within this share below and above the mean, 0 to 1.
     pub jitter: f64,
+    /// Share of the executor tasks that fail at their end, 0 to 1.
+    pub failure_rate: f64,
+    /// Share of the executor tasks that take `slow_factor` times as long, 0 to 1.
+    pub slow_rate: f64,
+    /// How many times longer slow tasks take.
+    pub slow_factor: f64,
+    /// Share of the executor tasks with caching enabled that are found in the cache though nobody ran them before.
+    pub cache_rate: f64,
+    /// Added to every answer of the API, on top of what the work takes.
+    pub latency: Duration,
+    /// Added to the answers of single operations, by name (see [`OPERATIONS`](crate::OPERATIONS)).
+    pub latencies: BTreeMap<String, Duration>,
+    /// Added to the answer of a list for every 1,000 rows of its kind that are stored, as a database without a fitting
+    /// index needs it.
+    pub list_latency: Duration,
+    /// Share of the API's requests that are refused before any work, 0 to 1.
+    pub error_rate: f64,
+    /// The HTTP status of such a refusal, 400 to 599.
+    pub error_status: u16,
+    /// Share of the API's requests whose connection is reset instead of an answer, 0 to 1. Every second one is reset
+    /// after the work was done: the client can't know.
+    pub reset_rate: f64,
+    /// Callers must identify themselves, and everything lives in namespaces.
+    pub multi_user: bool,
+    /// Who may not act where; everybody else may act everywhere.
+    pub denied: Vec<Denial>,
+    /// Authorisations per second in multi-user mode, a token bucket as for creations. 0 = unlimited.
+    pub authorize_rate: f64,
+    /// Authorisations that may pass at once after a quiet time. At least 1.
+    pub authorize_burst: u32,
+    /// Where pods live in single-user mode, and prefilled rows in multi-user mode.
+    pub namespace: String,
+    /// What the server has stored when it starts.
+    pub prefill: Prefill,
+}
+
+/// Rows that a server starts with, made up as if of the past.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Prefill {
+    /// Finished runs, spread over the pipelines and experiments.
+    pub runs: usize,
+    /// Pipelines with one version each; at least one if there are runs.
+    pub pipelines: usize,
+    /// Experiments besides `Default`.
+    pub experiments: usize,
+}
+
+/// Someone who may not act somewhere: `USER=NAMESPACE`, where `*` stands for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial {
+    user: String,
+    namespace: String,
+}
+
+impl Denial {
+    /// Whether it is about this user in this namespace.
+    #[must_use]
+    pub fn applies(&self, user: &str, namespace: &str) -> bool {
+        let fits = |pattern: &str, value: &str| pattern == "*" || pattern == value;
+        fits(&self.user, user) && fits(&self.namespace, namespace)
+    }
+}
+
+impl FromStr for Denial {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((user, namespace)) if !user.is_empty() && !namespace.is_empty() => {
+                Ok(Self { user: user.to_owned(), namespace: namespace.to_owned() })
+            }
+            _ => Err(format!("`{text}` is no denial: write it like user@example.com=team-1, or *=team-1")),
+        }
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.user, self.namespace)
+    }
 }
 
 impl Default for SimConfig {
@@ -52,13 +145,89 @@ impl Default for SimConfig {
             pickup: Duration::from_millis(300),
             schedule: Duration::from_millis(200),
             image_pull: Duration::from_secs(2),
+            image_pull_warm: Duration::ZERO,
+            cold_pulls: 0.0,
             pod_start: Duration::from_secs(1),
             driver: Duration::from_millis(500),
             report_lag: Duration::from_secs(1),
+            resync: Duration::from_secs(30),
+            resync_after_run: Duration::from_secs(10),
             speed: 1.0,
-            latency: Duration::ZERO,
-            failure_rate: 0.0,
             jitter: 0.2,
+            failure_rate: 0.0,
+            slow_rate: 0.0,
+            slow_factor: 10.0,
+            cache_rate: 0.0,
+            latency: Duration::ZERO,
+            latencies: BTreeMap::new(),
+            list_latency: Duration::ZERO,
+            error_rate: 0.0,
+            error_status: 503,
+            reset_rate: 0.0,
+            multi_user: false,
+            denied: Vec::new(),
+            authorize_rate: 5.0,
+            authorize_burst: 10,
+            namespace: "kubeflow".to_owned(),
+            prefill: Prefill::default(),
         }
+    }
+}
+
+impl SimConfig {
+    /// What is wrong with it, if anything: shares outside 0 to 1, unknown operations, a status that is no failure.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, and what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        let shares = [
+            ("jitter", self.jitter),
+            ("failure_rate", self.failure_rate),
+            ("slow_rate", self.slow_rate),
+            ("cache_rate", self.cache_rate),
+            ("cold_pulls", self.cold_pulls),
+            ("error_rate", self.error_rate),
+            ("reset_rate", self.reset_rate),
+        ];
+        if let Some((name, value)) = shares.into_iter().find(|(_, value)| !(0.0..=1.0).contains(value)) {
+            return Err(format!("{name} is {value}: a share is from 0 to 1"));
+        }
+        if let Some(name) = self.latencies.keys().find(|name| !OPERATIONS.contains(&name.as_str())) {
+            return Err(format!("there is no operation `{name}`; there are {}", OPERATIONS.join(", ")));
+        }
+        if !(400..600).contains(&self.error_status) {
+            return Err(format!("error_status is {}: a refusal is from 400 to 599", self.error_status));
+        }
+        for (name, value) in [("speed", self.speed), ("slow_factor", self.slow_factor)] {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(format!("{name} is {value}: it must be above 0"));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many runs of a pipeline per second the cluster can carry for long: its slots, divided by the time for which
+    /// the pods of one run hold a slot together (scheduling, image, start and work of each pod).
+    ///
+    /// Exact for a cluster that always has pods waiting, whose images have been pulled, and whose tasks neither fail nor
+    /// come from the cache; jitter, slow tasks and cold pulls count with their means. Arrivals beyond it make the queue
+    /// grow without end.
+    ///
+    /// # Errors
+    /// The pipeline (YAML or JSON) or its parameters are not acceptable.
+    pub fn capacity(&self, pipeline: &[u8], parameters: &Map<String, Value>) -> Result<f64, String> {
+        let spec = Spec::from_file(pipeline)?;
+        spec.check_parameters(parameters)?;
+        let blueprint = spec.blueprint(parameters)?;
+        let image = self.image_pull_warm.as_secs_f64() * (1.0 - self.cold_pulls)
+            + self.image_pull.as_secs_f64() * self.cold_pulls;
+        let overhead = self.schedule.as_secs_f64() + image + self.pod_start.as_secs_f64();
+        let slow = 1.0 + self.slow_rate * (self.slow_factor - 1.0);
+        let held = blueprint.nodes.iter().map(|node| match node.kind {
+            Kind::Dag => 0.0,
+            Kind::Driver => overhead + self.driver.as_secs_f64(),
+            Kind::Executor { seconds, .. } => overhead + seconds * slow,
+        });
+        Ok(self.slots.max(1) as f64 * self.speed / held.sum::<f64>())
     }
 }

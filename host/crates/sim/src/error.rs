@@ -20,6 +20,10 @@ pub(crate) enum Code {
     Unimplemented = 12,
     /// Everything that the server does not blame on the caller, some wrong input included.
     Internal = 13,
+    /// The caller may not do this.
+    PermissionDenied = 7,
+    /// Nobody knows who the caller is.
+    Unauthenticated = 16,
 }
 
 impl Code {
@@ -31,6 +35,8 @@ impl Code {
             Self::AlreadyExists | Self::Aborted => 409,
             Self::Unimplemented => 501,
             Self::Internal => 500,
+            Self::PermissionDenied => 403,
+            Self::Unauthenticated => 401,
         }
     }
 
@@ -44,6 +50,8 @@ impl Code {
             Self::Aborted => "Aborted",
             Self::Unimplemented => "Unimplemented",
             Self::Internal => "Internal",
+            Self::PermissionDenied => "PermissionDenied",
+            Self::Unauthenticated => "Unauthenticated",
         }
     }
 }
@@ -86,6 +94,30 @@ impl ApiError {
     /// Not in this state.
     pub(crate) fn precondition(context: &str, text: impl Into<String>) -> Self {
         Self::new(Code::FailedPrecondition, context, "Failed precondition error: ", text.into())
+    }
+
+    /// The caller may not do this.
+    pub(crate) fn denied(context: &str, text: String) -> Self {
+        Self {
+            code: Code::PermissionDenied,
+            message: format!("{context}: PermissionDenied: {text}: unauthorized access"),
+            detail: Some(text),
+        }
+    }
+
+    /// Nobody knows who the caller is.
+    pub(crate) fn unauthenticated(context: &str, text: &str) -> Self {
+        Self {
+            code: Code::Unauthenticated,
+            message: format!("{context}: Unauthenticated: {text}: {text}"),
+            detail: Some(text.to_owned()),
+        }
+    }
+
+    /// The same refusal, seen from further outside.
+    pub(crate) fn within(mut self, context: &str) -> Self {
+        self.message = format!("{context}: {}", self.message);
+        self
     }
 
     /// What the server takes for its own fault; the cause shows only in the message.

@@ -1,6 +1,6 @@
 //! Experiments: folders for runs.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use crate::error::ApiError;
 use crate::list::{Field, Listing};
 use crate::query::Query;
 use crate::stamp::{Nanos, Stamp, seconds};
-use crate::store::{Answer, PageBody, Store, nothing, parse_id, read, write};
-use crate::table::Row;
+use crate::store::{Answer, PageBody, Store, nothing, parse_id, read, shared_text, write};
+use crate::table::{Row, namespace_key, unique_name};
 
 /// Whether something was put aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -39,6 +39,8 @@ pub(crate) struct Experiment {
     #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
     created_at: Stamp,
+    #[serde(skip_serializing_if = "str::is_empty", serialize_with = "shared_text")]
+    pub(crate) namespace: Arc<str>,
     pub(crate) storage_state: Storage,
     pub(crate) last_run_created_at: Stamp,
     #[serde(skip)]
@@ -47,11 +49,18 @@ pub(crate) struct Experiment {
 
 impl Experiment {
     /// An available experiment without runs.
-    pub(crate) fn new(experiment_id: Uuid, now: Nanos, display_name: String, description: String) -> Self {
+    pub(crate) fn new(
+        experiment_id: Uuid,
+        now: Nanos,
+        namespace: Arc<str>,
+        display_name: String,
+        description: String,
+    ) -> Self {
         Self {
             experiment_id,
             display_name,
             description,
+            namespace,
             created_at: Stamp::of(now),
             storage_state: Storage::Available,
             last_run_created_at: Stamp::Epoch(0),
@@ -67,8 +76,11 @@ impl Row for Experiment {
     fn created(&self) -> u32 {
         self.created
     }
-    fn parent(&self) -> Option<Uuid> {
-        None
+    fn parents(&self) -> [Option<Uuid>; 3] {
+        [Some(namespace_key(&self.namespace)), None, None]
+    }
+    fn unique(&self) -> Option<String> {
+        Some(unique_name(&self.namespace, &self.display_name))
     }
 }
 
@@ -85,17 +97,18 @@ const LISTING: Listing<Experiment> = Listing {
         "namespace",
         "storage_state",
     ],
+    parent: None,
     column: |row, key| {
         Some(match key {
-            "experiment_id" | "id" => Field::id(row.experiment_id),
-            "name" | "display_name" => Field::Text(Cow::Owned(row.display_name.clone())),
+            "experiment_id" | "id" => Field::Id(row.experiment_id),
+            "name" | "display_name" => Field::text(&row.display_name),
             "created_at" => Field::Number(row.created.into()),
             "last_run_created_at" => match row.last_run_created_at {
                 Stamp::Epoch(at) => Field::Number(at.into()),
                 Stamp::Never => Field::Number(0),
             },
-            "description" => Field::Text(Cow::Owned(row.description.clone())),
-            "namespace" => Field::text(""),
+            "description" => Field::text(&row.description),
+            "namespace" => Field::text(&row.namespace),
             "storage_state" => Field::text(row.storage_state.name()),
             _ => return None,
         })
@@ -109,8 +122,7 @@ struct ExperimentIn {
     #[serde(alias = "displayName")]
     display_name: Option<String>,
     description: Option<String>,
-    #[serde(rename = "namespace")]
-    _namespace: Option<IgnoredAny>,
+    namespace: Option<String>,
     #[serde(rename = "experiment_id", alias = "experimentId")]
     _experiment_id: Option<IgnoredAny>,
     #[serde(rename = "created_at", alias = "createdAt")]
@@ -133,20 +145,22 @@ impl Store {
         if name.len() > 128 {
             return Err(ApiError::invalid(context, "Experiment name is longer than 128 characters"));
         }
-        if self.experiments.rows(None).any(|e| e.display_name.eq_ignore_ascii_case(&name)) {
+        let namespace = self.namespace_of(input.namespace.as_deref());
+        if self.experiments.named(&unique_name(&namespace, &name)).is_some() {
             let text =
                 format!("Failed to create a new experiment. The name {name} already exists. Please specify a new name");
             return Err(ApiError::exists(context, text));
         }
-        let experiment = Experiment::new(self.id(), self.now(), name, input.description.unwrap_or_default());
+        let experiment = Experiment::new(self.id(), self.now(), namespace, name, input.description.unwrap_or_default());
         let answer = write(&experiment);
         self.experiments.insert(experiment);
+        self.telemetry.experiments += 1;
         answer
     }
 
     /// GET /experiments
     pub(crate) fn list_experiments(&self, query: &Query) -> Answer {
-        let page = LISTING.page(&self.experiments, None, query, |_, _| None)?;
+        let page = LISTING.page(&self.experiments, self.namespace_of_list(query), query, |_, _| None)?;
         write(&PageBody { name: "experiments", rows: page.rows, total: page.total, next: page.next })
     }
 
@@ -164,22 +178,22 @@ impl Store {
             return Err(ApiError::aborted(context, "Cannot delete the default experiment"));
         }
         self.experiments.remove(key).ok_or_else(|| ApiError::not_found(context, "Experiment", id))?;
+        self.telemetry.experiments -= 1;
         nothing()
     }
 
-    /// POST /experiments/{id}:archive and :unarchive. Archiving takes the runs along; an unknown id is no error.
+    /// POST /experiments/{id}:archive and :unarchive. Archiving takes the runs along and stops recurring ones; an unknown
+    /// id is no error.
     pub(crate) fn store_experiment(&mut self, id: &str, storage: Storage) -> Answer {
         let key = parse_id(id);
         if let Some(experiment) = self.experiments.get_mut(key) {
             experiment.storage_state = storage;
         }
         if storage == Storage::Archived {
-            let ids: Vec<Uuid> = self.runs.places(Some(key)).iter().map(|(_, id)| *id).collect();
-            for id in ids {
-                if let Some(run) = self.runs.get_mut(id) {
-                    run.storage = Storage::Archived;
-                }
+            for id in self.runs.ids(Some(key)) {
+                self.put_aside(id, Storage::Archived);
             }
+            self.disable_all(key);
         }
         nothing()
     }

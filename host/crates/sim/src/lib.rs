@@ -5,7 +5,7 @@
 //! Must not know: the rest of kperf. To its clients it is a server like any other.
 //!
 //! The cluster behind the API is a discrete-event model that moves only when somebody looks: each request first replays
-//! what has happened since the last one. The one thing that truly waits is the token bucket on run creation.
+//! what has happened since the last one. What truly waits are the token buckets, and answers that are delayed on purpose.
 
 mod blueprint;
 mod bucket;
@@ -14,18 +14,29 @@ mod config;
 mod draw;
 mod error;
 mod experiments;
+mod faults;
 mod list;
 mod pipelines;
+mod pods;
+mod prefill;
 mod query;
+mod recurring;
 mod route;
+mod run_body;
 mod runs;
+mod schedule;
 mod server;
 mod spec;
 mod stamp;
 mod store;
 mod table;
 mod telemetry;
+mod truth;
 mod upload;
+mod users;
+mod workflow;
 
-pub use config::SimConfig;
+pub use config::{Denial, Prefill, SimConfig};
+pub use route::OPERATIONS;
 pub use server::{Sim, serve};
+pub use truth::{NodeTruth, RunTruth, TriggerTruth, Truth};

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::error::{ApiError, Code};
 use crate::query::Query;
 use crate::stamp;
-use crate::table::{Row, Table};
+use crate::table::{Place, Row, Table};
 
 const DEFAULT_PAGE: usize = 20;
 const MAX_PAGE: usize = 200;
@@ -23,6 +23,8 @@ const MAX_PAGE: usize = 200;
 pub(crate) enum Field<'a> {
     /// Numbers, and instants as seconds since the epoch.
     Number(i64),
+    /// An id; a text to everybody outside.
+    Id(Uuid),
     /// Compared like the database does by default, without regard to case.
     Text(Cow<'a, str>),
 }
@@ -33,18 +35,41 @@ impl<'a> Field<'a> {
         Self::Text(Cow::Borrowed(text))
     }
 
-    /// A column holding an id.
-    pub(crate) fn id(id: Uuid) -> Self {
-        Self::Text(Cow::Owned(id.to_string()))
-    }
-
     fn order(&self, other: &Field<'_>) -> Option<Ordering> {
+        let mut buffer = Uuid::encode_buffer();
         match (self, other) {
             (Self::Number(a), Field::Number(b)) => Some(a.cmp(b)),
-            (Self::Text(a), Field::Text(b)) => Some(a.to_lowercase().cmp(&b.to_lowercase())),
+            (Self::Text(a), Field::Text(b)) => Some(order_of_texts(a, b)),
+            (Self::Id(a), Field::Id(b)) => Some(a.cmp(b)),
+            (Self::Id(a), Field::Text(b)) => Some(order_of_texts(a.hyphenated().encode_lower(&mut buffer), b)),
+            (Self::Text(a), Field::Id(b)) => Some(order_of_texts(a, b.hyphenated().encode_lower(&mut buffer))),
             _ => None,
         }
     }
+
+    fn into_owned(self) -> Field<'static> {
+        match self {
+            Self::Number(number) => Field::Number(number),
+            Self::Id(id) => Field::Id(id),
+            Self::Text(text) => Field::Text(Cow::Owned(text.into_owned())),
+        }
+    }
+}
+
+/// Without regard to case, and without a copy where no letter needs one.
+fn order_of_texts(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        return a.bytes().map(|c| c.to_ascii_lowercase()).cmp(b.bytes().map(|c| c.to_ascii_lowercase()));
+    }
+    a.to_lowercase().cmp(&b.to_lowercase())
+}
+
+/// Whether `text` holds `part`, which is in lower case.
+fn holds(text: &str, part: &str) -> bool {
+    if text.is_ascii() {
+        return part.is_empty() || text.as_bytes().windows(part.len()).any(|w| w.eq_ignore_ascii_case(part.as_bytes()));
+    }
+    text.to_lowercase().contains(part)
 }
 
 /// What kind of rows a list holds.
@@ -53,7 +78,9 @@ pub(crate) struct Listing<T> {
     pub(crate) noun: &'static str,
     /// Columns to sort and to filter by.
     pub(crate) keys: &'static [&'static str],
-    pub(crate) column: fn(&T, &str) -> Option<Field<'static>>,
+    pub(crate) column: for<'a> fn(&'a T, &str) -> Option<Field<'a>>,
+    /// The column whose value is a parent of the row in its table, so that a filter for it need not look at all rows.
+    pub(crate) parent: Option<&'static str>,
 }
 
 /// One page of a list.
@@ -75,6 +102,16 @@ struct Cursor {
     key_field_value: Uuid,
     is_desc: bool,
     filter: String,
+}
+
+impl Cursor {
+    /// Where it points to in a list in order of creation.
+    fn place(&self) -> Option<Place> {
+        match self.sort_by_field_value {
+            Field::Number(at) => Some((u32::try_from(at).ok()?, self.key_field_value)),
+            Field::Id(_) | Field::Text(_) => None,
+        }
+    }
 }
 
 /// What a list request asks for.
@@ -148,58 +185,47 @@ impl<T: Row> Listing<T> {
     ) -> Result<Page<'a, T>, ApiError> {
         let asked = Asked::new(query, self.noun, self.keys)?;
         let filter = Filter::parse(&asked.filter, self.keys)?;
-        let column = |row: &T, key: &str| column(row, key).or_else(|| (self.column)(row, key));
-        let matches = |row: &&T| filter.0.iter().all(|p| p.matches(column(row, &p.key).as_ref()));
-        if asked.sort != "created_at" {
-            return Ok(Self::sorted(table.rows(parent).filter(matches), &asked, column));
+        let look = |row: &'a T, key: &str| column(row, key).or_else(|| (self.column)(row, key));
+        let matches = |row: &&'a T| filter.0.iter().all(|p| p.matches(look(row, &p.key).as_ref()));
+        let parent = self.parent.and_then(|key| filter.id(key)).or(parent);
+        let (first, last) = filter.seconds();
+        if first > last {
+            return Ok(Page { rows: Vec::new(), total: 0, next: None });
         }
         let places = table.places(parent);
-        let total = if filter.0.is_empty() { places.len() } else { table.rows(parent).filter(matches).count() };
-        let start = asked.cursor.as_ref().and_then(|c| match c.sort_by_field_value {
-            Field::Number(at) => Some((u32::try_from(at).ok()?, c.key_field_value)),
-            Field::Text(_) => None,
-        });
-        let get = |(_, id): &(u32, Uuid)| table.get(*id);
-        let rows: Vec<&T> = match (asked.descending, start) {
-            (false, None) => places.iter().filter_map(get).filter(matches).take(asked.size + 1).collect(),
-            (true, None) => places.iter().rev().filter_map(get).filter(matches).take(asked.size + 1).collect(),
-            (false, Some(at)) => places.range(at..).filter_map(get).filter(matches).take(asked.size + 1).collect(),
-            (true, Some(at)) => {
-                places.range(..=at).rev().filter_map(get).filter(matches).take(asked.size + 1).collect()
-            }
+        let within = places.range((first, Uuid::nil())..=(last, Uuid::max())).filter_map(|(_, at)| table.at(*at));
+        let value = |row: &'a T| look(row, &asked.sort).unwrap_or(Field::text(""));
+        if asked.sort != "created_at" {
+            let (rows, total) = sorted(within.filter(matches), &asked, value);
+            return Ok(Self::cut(rows, total, &asked, value));
+        }
+        let start = asked.cursor.as_ref().and_then(Cursor::place);
+        let (rows, total) = if filter.0.is_empty() {
+            // Nothing to look at but the rows of the page.
+            let at = |(_, at): (&_, &usize)| table.at(*at);
+            let wanted = asked.size + 1;
+            let rows = match (asked.descending, start) {
+                (false, None) => places.iter().filter_map(at).take(wanted).collect(),
+                (true, None) => places.iter().rev().filter_map(at).take(wanted).collect(),
+                (false, Some(from)) => places.range(from..).filter_map(at).take(wanted).collect(),
+                (true, Some(from)) => places.range(..=from).rev().filter_map(at).take(wanted).collect(),
+            };
+            (rows, places.len())
+        } else if asked.descending {
+            picked(within.rev().filter(matches), &asked, start)
+        } else {
+            picked(within.filter(matches), &asked, start)
         };
-        Ok(Self::cut(rows, total, &asked, |row| Field::Number(row.created().into())))
-    }
-
-    /// Sorting by anything but the creation looks at every row, like the database without an index does.
-    fn sorted<'a>(
-        rows: impl Iterator<Item = &'a T>,
-        asked: &Asked,
-        column: impl Fn(&T, &str) -> Option<Field<'static>>,
-    ) -> Page<'a, T> {
-        let value = |row: &T| column(row, &asked.sort).unwrap_or(Field::text(""));
-        let mut keyed: Vec<(Field<'static>, &T)> = rows.map(|row| (value(row), row)).collect();
-        let total = keyed.len();
-        let order = |a: (&Field<'_>, Uuid), b: (&Field<'_>, Uuid)| {
-            let ascending = a.0.order(b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1));
-            if asked.descending { ascending.reverse() } else { ascending }
-        };
-        keyed.sort_by(|a, b| order((&a.0, a.1.id()), (&b.0, b.1.id())));
-        let before = |(field, row): &(Field<'_>, &T)| {
-            let cursor = asked.cursor.as_ref().map(|c| (&c.sort_by_field_value, c.key_field_value));
-            cursor.is_some_and(|cursor| order((field, row.id()), cursor) == Ordering::Less)
-        };
-        let rows = keyed.iter().skip_while(|k| before(k)).take(asked.size + 1).map(|(_, row)| *row).collect();
-        Self::cut(rows, total, asked, value)
+        Ok(Self::cut(rows, total, &asked, value))
     }
 
     /// Makes a page of `rows`, which hold one more than fit if there is a next page.
-    fn cut<'a>(mut rows: Vec<&'a T>, total: usize, asked: &Asked, value: impl Fn(&T) -> Field<'static>) -> Page<'a, T> {
+    fn cut<'a>(mut rows: Vec<&'a T>, total: usize, asked: &Asked, value: impl Fn(&'a T) -> Field<'a>) -> Page<'a, T> {
         let beyond = if rows.len() > asked.size { rows.pop() } else { None };
         let next = beyond.and_then(|row| {
             let cursor = Cursor {
                 sort_by_field_name: asked.sort.clone(),
-                sort_by_field_value: value(row),
+                sort_by_field_value: value(row).into_owned(),
                 key_field_value: row.id(),
                 is_desc: asked.descending,
                 filter: asked.filter.clone(),
@@ -208,6 +234,51 @@ impl<T: Row> Listing<T> {
         });
         Page { rows, total, next }
     }
+}
+
+/// The rows of a page with one more, out of rows in their order, and how many rows there are in all.
+fn picked<'a, T: Row>(rows: impl Iterator<Item = &'a T>, asked: &Asked, start: Option<Place>) -> (Vec<&'a T>, usize) {
+    let mut page = Vec::with_capacity(asked.size + 1);
+    let mut total = 0;
+    for row in rows {
+        total += 1;
+        let place = (row.created(), row.id());
+        let before = start.is_some_and(|start| if asked.descending { place > start } else { place < start });
+        if page.len() <= asked.size && !before {
+            page.push(row);
+        }
+    }
+    (page, total)
+}
+
+/// Sorting by anything but the creation looks at every row, like the database without an index does, but orders only
+/// those of the page.
+fn sorted<'a, T: Row>(
+    rows: impl Iterator<Item = &'a T>,
+    asked: &Asked,
+    value: impl Fn(&'a T) -> Field<'a>,
+) -> (Vec<&'a T>, usize) {
+    let order = |a: (&Field<'_>, Uuid), b: (&Field<'_>, Uuid)| {
+        let ascending = a.0.order(b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1));
+        if asked.descending { ascending.reverse() } else { ascending }
+    };
+    let cursor = asked.cursor.as_ref().map(|c| (&c.sort_by_field_value, c.key_field_value));
+    let mut total = 0;
+    let mut keyed: Vec<(Field<'a>, &T)> = Vec::new();
+    for row in rows {
+        total += 1;
+        let field = value(row);
+        if cursor.is_none_or(|cursor| order((&field, row.id()), cursor) != Ordering::Less) {
+            keyed.push((field, row));
+        }
+    }
+    let by = |a: &(Field<'a>, &T), b: &(Field<'a>, &T)| order((&a.0, a.1.id()), (&b.0, b.1.id()));
+    if keyed.len() > asked.size + 1 {
+        keyed.select_nth_unstable_by(asked.size, by);
+        keyed.truncate(asked.size + 1);
+    }
+    keyed.sort_by(by);
+    (keyed.into_iter().map(|(_, row)| row).collect(), total)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,7 +331,8 @@ impl Predicate {
             Operation::LessThanEquals => first.is_some_and(Ordering::is_le),
             Operation::In => self.values.iter().any(|v| compare(v) == Some(Ordering::Equal)),
             Operation::IsSubstring => match (field, self.values.first()) {
-                (Field::Text(text), Some(Field::Text(part))) => text.to_lowercase().contains(&part.to_lowercase()),
+                (Field::Text(text), Some(Field::Text(part))) => holds(text, part),
+                (Field::Id(id), Some(Field::Text(part))) => holds(&id.to_string(), part),
                 _ => false,
             },
         }
@@ -283,6 +355,36 @@ impl Filter {
             .map_err(|e| bad(format!("failed to parse valid filter from \"{decoded}\": {e}")))?;
         let predicates = json.get("predicates").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         predicates.iter().map(|p| predicate(p, keys).map_err(bad)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The first and the last second of creation that can match.
+    fn seconds(&self) -> (u32, u32) {
+        let (mut first, mut last) = (0, i64::from(u32::MAX));
+        for predicate in self.0.iter().filter(|p| p.key == "created_at") {
+            let Some(Field::Number(at)) = predicate.values.first() else { continue };
+            match predicate.operation {
+                Operation::Equals => (first, last) = (first.max(*at), last.min(*at)),
+                Operation::GreaterThan => first = first.max(at.saturating_add(1)),
+                Operation::GreaterThanEquals => first = first.max(*at),
+                Operation::LessThan => last = last.min(at.saturating_sub(1)),
+                Operation::LessThanEquals => last = last.min(*at),
+                _ => {}
+            }
+        }
+        let none = (1, 0);
+        match (u32::try_from(first), u32::try_from(last)) {
+            (Ok(first), Ok(last)) => (first, last),
+            _ => none,
+        }
+    }
+
+    /// The id that `key` must equal.
+    fn id(&self, key: &str) -> Option<Uuid> {
+        let wanted = self.0.iter().find(|p| p.key == key && p.operation == Operation::Equals)?;
+        match wanted.values.first()? {
+            Field::Text(text) => Uuid::try_parse(text).ok(),
+            _ => None,
+        }
     }
 }
 
@@ -320,7 +422,13 @@ fn predicate(json: &Value, keys: &[&str]) -> Result<Predicate, String> {
     }
     let list = value.get("values").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let scalars = if is_list { list } else { std::slice::from_ref(value) };
-    let values = scalars.iter().map(read).collect::<Option<_>>().ok_or_else(|| format!("invalid {kind}"))?;
+    let mut values: Vec<Field<'static>> =
+        scalars.iter().map(read).collect::<Option<_>>().ok_or_else(|| format!("invalid {kind}"))?;
+    for value in &mut values {
+        if let (Operation::IsSubstring, Field::Text(text)) = (operation, value) {
+            *text = Cow::Owned(text.to_lowercase());
+        }
+    }
     Ok(Predicate { operation, key, values })
 }
 
@@ -345,16 +453,17 @@ mod tests {
         fn created(&self) -> u32 {
             self.0
         }
-        fn parent(&self) -> Option<Uuid> {
-            Some(Uuid::from_u128(self.1 % 2))
+        fn parents(&self) -> [Option<Uuid>; 3] {
+            [Some(Uuid::from_u128(self.1 % 2)), None, None]
         }
     }
 
     const LISTING: Listing<Item> = Listing {
         noun: "Item",
         keys: &["created_at", "name"],
+        parent: None,
         column: |row, key| match key {
-            "name" => Some(Field::Text(Cow::Owned(row.2.clone()))),
+            "name" => Some(Field::text(&row.2)),
             "created_at" => Some(Field::Number(row.0.into())),
             _ => None,
         },

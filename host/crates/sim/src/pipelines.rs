@@ -1,6 +1,5 @@
 //! Pipelines and their versions.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,9 +12,9 @@ use crate::error::ApiError;
 use crate::list::{Field, Listing};
 use crate::query::Query;
 use crate::spec::Spec;
-use crate::stamp::{Stamp, seconds};
-use crate::store::{Answer, PageBody, Store, nothing, parse_id, read, write};
-use crate::table::Row;
+use crate::stamp::{Nanos, Stamp, seconds};
+use crate::store::{Answer, PageBody, Store, nothing, parse_id, read, shared_text, write};
+use crate::table::{Row, namespace_key, unique_name};
 
 /// Labels that the user chose.
 pub(crate) type Tags = BTreeMap<String, String>;
@@ -29,6 +28,8 @@ pub(crate) struct Pipeline {
     #[serde(skip_serializing_if = "String::is_empty")]
     description: String,
     created_at: Stamp,
+    #[serde(skip_serializing_if = "str::is_empty", serialize_with = "shared_text")]
+    pub(crate) namespace: Arc<str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: Tags,
     #[serde(skip)]
@@ -67,8 +68,11 @@ impl Row for Pipeline {
     fn created(&self) -> u32 {
         self.created
     }
-    fn parent(&self) -> Option<Uuid> {
-        None
+    fn parents(&self) -> [Option<Uuid>; 3] {
+        [Some(namespace_key(&self.namespace)), None, None]
+    }
+    fn unique(&self) -> Option<String> {
+        Some(unique_name(&self.namespace, &self.name))
     }
 }
 
@@ -79,30 +83,34 @@ impl Row for Version {
     fn created(&self) -> u32 {
         self.created
     }
-    fn parent(&self) -> Option<Uuid> {
-        Some(self.pipeline_id)
+    fn parents(&self) -> [Option<Uuid>; 3] {
+        [Some(self.pipeline_id), None, None]
+    }
+    fn unique(&self) -> Option<String> {
+        Some(version_name(self.pipeline_id, &self.name))
     }
 }
 
-fn owned(text: &str) -> Field<'static> {
-    Field::Text(Cow::Owned(text.to_owned()))
+fn version_name(pipeline: Uuid, name: &str) -> String {
+    unique_name(pipeline.hyphenated().encode_lower(&mut Uuid::encode_buffer()), name)
 }
 
-fn tag(tags: &Tags, key: &str) -> Option<Field<'static>> {
-    tags.get(key.strip_prefix("tags.")?).map(|value| owned(value))
+fn tag<'a>(tags: &'a Tags, key: &str) -> Option<Field<'a>> {
+    tags.get(key.strip_prefix("tags.")?).map(|value| Field::text(value))
 }
 
 const PIPELINES: Listing<Pipeline> = Listing {
     noun: "Pipeline",
     keys: &["pipeline_id", "id", "name", "display_name", "created_at", "description", "namespace"],
+    parent: None,
     column: |row, key| {
         Some(match key {
-            "pipeline_id" | "id" => Field::id(row.pipeline_id),
-            "name" => owned(&row.name),
-            "display_name" => owned(&row.display_name),
+            "pipeline_id" | "id" => Field::Id(row.pipeline_id),
+            "name" => Field::text(&row.name),
+            "display_name" => Field::text(&row.display_name),
             "created_at" => Field::Number(row.created.into()),
-            "description" => owned(&row.description),
-            "namespace" => Field::text(""),
+            "description" => Field::text(&row.description),
+            "namespace" => Field::text(&row.namespace),
             _ => return tag(&row.tags, key),
         })
     },
@@ -120,15 +128,16 @@ const VERSIONS: Listing<Version> = Listing {
         "description",
         "pipeline_spec",
     ],
+    parent: None,
     column: |row, key| {
         Some(match key {
-            "pipeline_version_id" | "id" => Field::id(row.pipeline_version_id),
-            "name" => owned(&row.name),
-            "display_name" => owned(&row.display_name),
+            "pipeline_version_id" | "id" => Field::Id(row.pipeline_version_id),
+            "name" => Field::text(&row.name),
+            "display_name" => Field::text(&row.display_name),
             "created_at" => Field::Number(row.created.into()),
             "status" => Field::text("READY"),
-            "description" => owned(&row.description),
-            "pipeline_spec" => owned(row.pipeline_spec.rendered.get()),
+            "description" => Field::text(&row.description),
+            "pipeline_spec" => Field::text(row.pipeline_spec.rendered.get()),
             _ => return tag(&row.tags, key),
         })
     },
@@ -141,6 +150,7 @@ pub(crate) struct Label {
     pub(crate) display_name: String,
     pub(crate) description: String,
     pub(crate) code_source_url: String,
+    pub(crate) namespace: String,
     pub(crate) tags: Tags,
 }
 
@@ -162,14 +172,22 @@ impl Label {
         if self.name.len() > limit {
             return Err(format!("{noun}'s name must contain no more than {limit} characters"));
         }
-        let bad = |key: &str, value: &str| key.is_empty() || key.contains('.') || key.len() > 63 || value.len() > 63;
-        if self.tags.len() > 20 || self.tags.iter().any(|(k, v)| bad(k, v)) {
-            return Err(
-                "tags must be at most 20, with keys and values of at most 63 characters, keys without '.'".into()
-            );
+        if self.namespace.len() > 63 {
+            return Err("namespace must contain no more than 63 characters".to_owned());
         }
+        check_tags(&self.tags)?;
         Ok(self)
     }
+}
+
+fn check_tags(tags: &Tags) -> Result<(), String> {
+    let bad = |key: &str, value: &str| {
+        key.is_empty() || key.contains('.') || key.chars().count() > 63 || value.chars().count() > 63
+    };
+    if tags.len() > 20 || tags.iter().any(|(k, v)| bad(k, v)) {
+        return Err("tags must be at most 20, with keys and values of at most 63 characters, keys without '.'".into());
+    }
+    Ok(())
 }
 
 #[derive(Debug, Deserialize)]
@@ -180,8 +198,7 @@ struct PipelineIn {
     display_name: Option<String>,
     description: Option<String>,
     tags: Option<Tags>,
-    #[serde(rename = "namespace")]
-    _namespace: Option<IgnoredAny>,
+    namespace: Option<String>,
     #[serde(rename = "pipeline_id", alias = "pipelineId")]
     _pipeline_id: Option<IgnoredAny>,
     #[serde(rename = "created_at", alias = "createdAt")]
@@ -218,6 +235,14 @@ struct VersionIn {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct BothIn {
+    pipeline: Option<PipelineIn>,
+    #[serde(alias = "pipelineVersion")]
+    pipeline_version: Option<VersionIn>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PackageUrl {
     #[serde(alias = "pipelineUrl")]
     pipeline_url: Option<String>,
@@ -238,20 +263,26 @@ impl Store {
     /// # Errors
     /// The name is missing, too long or taken.
     pub(crate) fn add_pipeline(&mut self, label: Label) -> Result<Pipeline, NotStored> {
+        self.add_pipeline_at(self.now(), label)
+    }
+
+    /// As [`Store::add_pipeline`], made at `now`.
+    pub(crate) fn add_pipeline_at(&mut self, now: Nanos, label: Label) -> Result<Pipeline, NotStored> {
         let label = label.completed("pipeline", 128).map_err(NotStored::Invalid)?;
-        if self.pipelines.rows(None).any(|p| p.name.eq_ignore_ascii_case(&label.name)) {
+        let namespace = self.namespace_of(Some(&label.namespace));
+        if self.pipelines.named(&unique_name(&namespace, &label.name)).is_some() {
             let name = label.name;
             return Err(NotStored::Taken(format!(
                 "Failed to create a new pipeline. The name {name} already exists. Please specify a new name"
             )));
         }
-        let now = self.now();
         let pipeline = Pipeline {
             pipeline_id: self.id(),
             display_name: label.display_name,
             name: label.name,
             description: label.description,
             created_at: Stamp::of(now),
+            namespace,
             tags: label.tags,
             created: seconds(now),
         };
@@ -265,14 +296,24 @@ impl Store {
     /// # Errors
     /// The name is missing, too long or taken.
     pub(crate) fn add_version(&mut self, pipeline: Uuid, label: Label, spec: Arc<Spec>) -> Result<&Version, NotStored> {
+        self.add_version_at(self.now(), pipeline, label, spec)
+    }
+
+    /// As [`Store::add_version`], made at `now`.
+    pub(crate) fn add_version_at(
+        &mut self,
+        now: Nanos,
+        pipeline: Uuid,
+        label: Label,
+        spec: Arc<Spec>,
+    ) -> Result<&Version, NotStored> {
         let label = label.completed("pipeline version", 127).map_err(NotStored::Invalid)?;
-        if self.versions.rows(Some(pipeline)).any(|v| v.name.eq_ignore_ascii_case(&label.name)) {
+        if self.versions.named(&version_name(pipeline, &label.name)).is_some() {
             let name = label.name;
             return Err(NotStored::Taken(format!(
                 "Failed to create a new pipeline version. The name {name} already exists. Please specify a new name"
             )));
         }
-        let now = self.now();
         let id = self.id();
         self.versions.insert(Version {
             pipeline_id: pipeline,
@@ -303,6 +344,7 @@ impl Store {
             name: input.name.unwrap_or_default(),
             display_name: input.display_name.unwrap_or_default(),
             description: input.description.unwrap_or_default(),
+            namespace: input.namespace.unwrap_or_default(),
             tags: input.tags.unwrap_or_default(),
             ..Label::default()
         };
@@ -315,7 +357,7 @@ impl Store {
 
     /// GET /pipelines
     pub(crate) fn list_pipelines(&self, query: &Query) -> Answer {
-        let page = PIPELINES.page(&self.pipelines, None, query, |_, _| None)?;
+        let page = PIPELINES.page(&self.pipelines, self.namespace_of_list(query), query, |_, _| None)?;
         write(&PageBody { name: "pipelines", rows: page.rows, total: page.total, next: page.next })
     }
 
@@ -325,15 +367,18 @@ impl Store {
     }
 
     /// GET /pipelines/names/{name}
-    pub(crate) fn get_pipeline_by_name(&self, name: &str) -> Answer {
-        let found = self.pipelines.rows(None).find(|p| p.name.eq_ignore_ascii_case(name));
+    pub(crate) fn get_pipeline_by_name(&self, name: &str, query: &Query) -> Answer {
+        let namespace = self.namespace_of(query.get("namespace"));
+        let found = self.pipelines.named(&unique_name(&namespace, name));
         write(found.ok_or_else(|| ApiError::not_found("Failed to get a pipeline by name", "Pipeline", name))?)
     }
 
     /// PATCH /pipelines/{id}: display name and tags.
     pub(crate) fn update_pipeline(&mut self, id: &str, body: &[u8]) -> Answer {
         let input: PipelineIn = read(body)?;
-        let missing = || ApiError::not_found("Failed to update a pipeline", "Pipeline", id);
+        let context = "Failed to update a pipeline";
+        let missing = || ApiError::not_found(context, "Pipeline", id);
+        input.tags.as_ref().map_or(Ok(()), check_tags).map_err(|text| ApiError::invalid(context, text))?;
         let pipeline = self.pipelines.get_mut(parse_id(id)).ok_or_else(missing)?;
         pipeline.display_name = input.display_name.unwrap_or(std::mem::take(&mut pipeline.display_name));
         pipeline.tags = input.tags.unwrap_or(std::mem::take(&mut pipeline.tags));
@@ -344,15 +389,17 @@ impl Store {
     pub(crate) fn delete_pipeline(&mut self, id: &str, query: &Query) -> Answer {
         let context = "Failed to delete a pipeline";
         let key = self.pipeline(context, id)?.pipeline_id;
-        let versions: Vec<Uuid> = self.versions.places(Some(key)).iter().map(|(_, id)| *id).collect();
+        let versions = self.versions.ids(Some(key));
         if !versions.is_empty() && query.get("cascade") != Some("true") {
             let text = format!("Failed to delete pipeline with id {id} as it has existing pipeline versions");
             return Err(ApiError::invalid(context, text));
         }
         for version in versions {
             self.versions.remove(version);
+            self.telemetry.versions -= 1;
         }
         self.pipelines.remove(key);
+        self.telemetry.pipelines -= 1;
         nothing()
     }
 
@@ -365,6 +412,20 @@ impl Store {
         }
         self.pipeline(context, id)?;
         let url = input.package_url.and_then(|p| p.pipeline_url).unwrap_or_default();
+        Err(ApiError::invalid(context, format!("Failed to download the pipeline from {url:?}: upload it instead")))
+    }
+
+    /// POST /pipelines/create: a pipeline and its first version, fetched from the internet like any other version.
+    pub(crate) fn create_pipeline_and_version(&self, body: &[u8]) -> Answer {
+        let input: BothIn = read(body)?;
+        let context = "Failed to create a new pipeline and a new pipeline version";
+        if input.pipeline.is_none() {
+            return Err(ApiError::invalid(context, "Pipeline cannot be empty"));
+        }
+        let url = input.pipeline_version.and_then(|v| v.package_url).and_then(|p| p.pipeline_url).unwrap_or_default();
+        if url.is_empty() {
+            return Err(ApiError::invalid(context, "Pipeline URL cannot be empty"));
+        }
         Err(ApiError::invalid(context, format!("Failed to download the pipeline from {url:?}: upload it instead")))
     }
 
@@ -383,7 +444,9 @@ impl Store {
     /// PATCH /pipelines/{id}/versions/{version}: display name and tags.
     pub(crate) fn update_version(&mut self, id: &str, body: &[u8]) -> Answer {
         let input: VersionIn = read(body)?;
-        let missing = || ApiError::not_found("Failed to update a pipeline version", "PipelineVersion", id);
+        let context = "Failed to update a pipeline version";
+        let missing = || ApiError::not_found(context, "PipelineVersion", id);
+        input.tags.as_ref().map_or(Ok(()), check_tags).map_err(|text| ApiError::invalid(context, text))?;
         let version = self.versions.get_mut(parse_id(id)).ok_or_else(missing)?;
         version.display_name = input.display_name.unwrap_or(std::mem::take(&mut version.display_name));
         version.tags = input.tags.unwrap_or(std::mem::take(&mut version.tags));
@@ -394,6 +457,7 @@ impl Store {
     pub(crate) fn delete_version(&mut self, id: &str) -> Answer {
         let missing = || ApiError::not_found("Failed to delete a pipeline version", "PipelineVersion", id);
         self.versions.remove(parse_id(id)).ok_or_else(missing)?;
+        self.telemetry.versions -= 1;
         nothing()
     }
 

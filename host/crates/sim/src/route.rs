@@ -5,17 +5,71 @@ use http::Method;
 /// What a request asks for; texts are the path's ids and names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
-    Health { v2: bool },
+    Health {
+        v2: bool,
+    },
     Metrics,
     UploadPipeline,
     UploadVersion,
+    /// The truth about a run.
+    Truth(String),
+    /// The truth about everything.
+    WholeTruth,
+    /// Kubernetes: the pods of a namespace.
+    Pods(String),
+    /// Kubernetes: the events of a namespace.
+    Events(String),
+    /// A pod's log: run and node.
+    Log(String, String),
     Api(Call),
 }
+
+/// The names of the operations, as [`SimConfig::latencies`](crate::SimConfig::latencies) takes them.
+pub const OPERATIONS: &[&str] = &[
+    "upload_pipeline",
+    "upload_pipeline_version",
+    "create_pipeline",
+    "create_pipeline_and_version",
+    "list_pipelines",
+    "get_pipeline",
+    "get_pipeline_by_name",
+    "update_pipeline",
+    "delete_pipeline",
+    "create_pipeline_version",
+    "list_pipeline_versions",
+    "get_pipeline_version",
+    "update_pipeline_version",
+    "delete_pipeline_version",
+    "create_experiment",
+    "list_experiments",
+    "get_experiment",
+    "delete_experiment",
+    "archive_experiment",
+    "unarchive_experiment",
+    "create_run",
+    "list_runs",
+    "get_run",
+    "delete_run",
+    "terminate_run",
+    "retry_run",
+    "archive_run",
+    "unarchive_run",
+    "read_artifact",
+    "create_recurring_run",
+    "list_recurring_runs",
+    "get_recurring_run",
+    "delete_recurring_run",
+    "enable_recurring_run",
+    "disable_recurring_run",
+    "report_workflow",
+    "report_scheduled_workflow",
+];
 
 /// A route that the gateway passes on to the gRPC server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Call {
     CreatePipeline,
+    CreatePipelineAndVersion,
     ListPipelines,
     GetPipeline(String),
     GetPipelineByName(String),
@@ -23,9 +77,10 @@ pub(crate) enum Call {
     DeletePipeline(String),
     CreateVersion(String),
     ListVersions(String),
-    GetVersion(String),
-    UpdateVersion(String),
-    DeleteVersion(String),
+    /// Pipeline, version.
+    GetVersion(String, String),
+    UpdateVersion(String, String),
+    DeleteVersion(String, String),
     CreateExperiment,
     ListExperiments,
     GetExperiment(String),
@@ -40,6 +95,16 @@ pub(crate) enum Call {
     RetryRun(String),
     ArchiveRun(String),
     UnarchiveRun(String),
+    /// Run, node, artifact.
+    ReadArtifact(String, String, String),
+    CreateRecurring,
+    ListRecurring,
+    GetRecurring(String),
+    DeleteRecurring(String),
+    EnableRecurring(String),
+    DisableRecurring(String),
+    ReportWorkflow,
+    ReportScheduledWorkflow,
 }
 
 /// Why there is no route.
@@ -64,11 +129,14 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Lost> {
         "/apis/v1beta1/healthz" => return Ok(Route::Health { v2: false }),
         _ => {}
     }
-    if !path.starts_with("/apis/") {
-        return Err(Lost::Outside);
-    }
-    let rest = path.strip_prefix("/apis/v2beta1/").ok_or(Lost::Unknown)?;
-    let mut parts = [""; 5];
+    let Some(rest) = path.strip_prefix("/apis/") else { return outside(method, path) };
+    let Some(rest) = rest.strip_prefix("v2beta1/") else {
+        return match (method.as_str(), rest.split('/').collect::<Vec<_>>().as_slice()) {
+            ("GET", ["v1alpha1", "runs", run, "nodes", node, "log"]) => Ok(Route::Log(decoded(run), decoded(node))),
+            _ => Err(Lost::Unknown),
+        };
+    };
+    let mut parts = [""; 7];
     let mut count = 0;
     for (slot, part) in parts.iter_mut().zip(rest.split('/')) {
         *slot = part;
@@ -86,9 +154,25 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, Lost> {
         ["pipelines", rest @ ..] => pipelines(method, rest),
         ["experiments", rest @ ..] => experiments(method, rest),
         ["runs", rest @ ..] => runs(method, rest),
+        ["recurringruns", rest @ ..] => recurring(method, rest),
+        ["workflows"] if *method == Method::POST => Ok(Call::ReportWorkflow),
+        ["scheduledworkflows"] if *method == Method::POST => Ok(Call::ReportScheduledWorkflow),
+        ["workflows" | "scheduledworkflows"] => Err(Lost::Method),
         _ => Err(Lost::Unknown),
     }
     .map(Route::Api)
+}
+
+/// What is not Kubeflow Pipelines' API: the truth, and Kubernetes.
+fn outside(method: &Method, path: &str) -> Result<Route, Lost> {
+    let parts: Vec<&str> = path.split('/').skip(1).collect();
+    match (method.as_str(), parts.as_slice()) {
+        ("GET", ["kperf", "truth"]) => Ok(Route::WholeTruth),
+        ("GET", ["kperf", "truth", "runs", id]) => Ok(Route::Truth(decoded(id))),
+        ("GET", ["api", "v1", "namespaces", namespace, "pods"]) => Ok(Route::Pods(decoded(namespace))),
+        ("GET", ["api", "v1", "namespaces", namespace, "events"]) => Ok(Route::Events(decoded(namespace))),
+        _ => Err(Lost::Outside),
+    }
 }
 
 fn pipelines(method: &Method, rest: &[&str]) -> Result<Call, Lost> {
@@ -96,15 +180,16 @@ fn pipelines(method: &Method, rest: &[&str]) -> Result<Call, Lost> {
     Ok(match (name, rest) {
         ("POST", []) => Call::CreatePipeline,
         ("GET", []) => Call::ListPipelines,
+        ("POST", ["create"]) => Call::CreatePipelineAndVersion,
         ("GET", ["names", name]) => Call::GetPipelineByName(decoded(name)),
         ("GET", [id]) => Call::GetPipeline(decoded(id)),
         ("PATCH", [id]) => Call::UpdatePipeline(decoded(id)),
         ("DELETE", [id]) => Call::DeletePipeline(decoded(id)),
         ("POST", [id, "versions"]) => Call::CreateVersion(decoded(id)),
         ("GET", [id, "versions"]) => Call::ListVersions(decoded(id)),
-        ("GET", [_, "versions", version]) => Call::GetVersion(decoded(version)),
-        ("PATCH", [_, "versions", version]) => Call::UpdateVersion(decoded(version)),
-        ("DELETE", [_, "versions", version]) => Call::DeleteVersion(decoded(version)),
+        ("GET", [id, "versions", version]) => Call::GetVersion(decoded(id), decoded(version)),
+        ("PATCH", [id, "versions", version]) => Call::UpdateVersion(decoded(id), decoded(version)),
+        ("DELETE", [id, "versions", version]) => Call::DeleteVersion(decoded(id), decoded(version)),
         (_, [] | [_] | ["names", _] | [_, "versions"] | [_, "versions", _]) => return Err(Lost::Method),
         _ => return Err(Lost::Unknown),
     })
@@ -125,6 +210,13 @@ fn experiments(method: &Method, rest: &[&str]) -> Result<Call, Lost> {
 }
 
 fn runs(method: &Method, rest: &[&str]) -> Result<Call, Lost> {
+    if let [run, "nodes", node, "artifacts", artifact] = rest {
+        return match (method.as_str(), split(&[artifact])) {
+            ("GET", (name, Some("read"))) => Ok(Call::ReadArtifact(decoded(run), decoded(node), name)),
+            (_, (_, Some("read"))) => Err(Lost::Method),
+            _ => Err(Lost::Unknown),
+        };
+    }
     let (id, verb) = split(rest);
     Ok(match (method.as_str(), rest.len(), verb) {
         ("POST", 0, None) => Call::CreateRun,
@@ -136,6 +228,20 @@ fn runs(method: &Method, rest: &[&str]) -> Result<Call, Lost> {
         ("POST", 1, Some("archive")) => Call::ArchiveRun(id),
         ("POST", 1, Some("unarchive")) => Call::UnarchiveRun(id),
         (_, 0 | 1, None) | (_, 1, Some("terminate" | "retry" | "archive" | "unarchive")) => return Err(Lost::Method),
+        _ => return Err(Lost::Unknown),
+    })
+}
+
+fn recurring(method: &Method, rest: &[&str]) -> Result<Call, Lost> {
+    let (id, verb) = split(rest);
+    Ok(match (method.as_str(), rest.len(), verb) {
+        ("POST", 0, None) => Call::CreateRecurring,
+        ("GET", 0, None) => Call::ListRecurring,
+        ("GET", 1, None) => Call::GetRecurring(id),
+        ("DELETE", 1, None) => Call::DeleteRecurring(id),
+        ("POST", 1, Some("enable")) => Call::EnableRecurring(id),
+        ("POST", 1, Some("disable")) => Call::DisableRecurring(id),
+        (_, 0 | 1, None) | (_, 1, Some("enable" | "disable")) => return Err(Lost::Method),
         _ => return Err(Lost::Unknown),
     })
 }
@@ -164,39 +270,87 @@ fn decoded(part: &str) -> String {
     url::form_urlencoded::parse(guarded.as_bytes()).next().map(|(_, v)| v.into_owned()).unwrap_or_default()
 }
 
+/// What a call is called elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names {
+    /// The gRPC service.
+    pub(crate) service: &'static str,
+    /// Its method.
+    pub(crate) method: &'static str,
+    /// The server's own counter, where it has one.
+    pub(crate) counter: Option<&'static str>,
+    /// The operation, as settings name it.
+    pub(crate) operation: &'static str,
+}
+
 impl Call {
-    /// The gRPC service and method, and the server's own counter where it has one.
-    pub(crate) fn names(&self) -> (&'static str, &'static str, Option<&'static str>) {
+    /// What the call is called elsewhere.
+    pub(crate) fn names(&self) -> Names {
         const P: &str = "PipelineService";
         const E: &str = "ExperimentService";
         const R: &str = "RunService";
-        match self {
-            Self::CreatePipeline => (P, "CreatePipeline", Some("pipeline_server_create_requests")),
-            Self::ListPipelines => (P, "ListPipelines", Some("pipeline_server_list_requests")),
-            Self::GetPipeline(_) => (P, "GetPipeline", Some("pipeline_server_get_requests")),
-            Self::GetPipelineByName(_) => (P, "GetPipelineByName", Some("pipeline_server_get_requests")),
-            Self::UpdatePipeline(_) => (P, "UpdatePipeline", Some("pipeline_server_update_requests")),
-            Self::DeletePipeline(_) => (P, "DeletePipeline", Some("pipeline_server_delete_requests")),
-            Self::CreateVersion(_) => (P, "CreatePipelineVersion", Some("pipeline_server_create_version_requests")),
-            Self::ListVersions(_) => (P, "ListPipelineVersions", Some("pipeline_server_list_version_requests")),
-            Self::GetVersion(_) => (P, "GetPipelineVersion", Some("pipeline_server_get_version_requests")),
-            Self::UpdateVersion(_) => (P, "UpdatePipelineVersion", Some("pipeline_server_update_version_requests")),
-            Self::DeleteVersion(_) => (P, "DeletePipelineVersion", Some("pipeline_server_delete_version_requests")),
-            Self::CreateExperiment => (E, "CreateExperiment", Some("experiment_server_create_requests")),
-            Self::ListExperiments => (E, "ListExperiments", Some("experiment_server_list_requests")),
-            Self::GetExperiment(_) => (E, "GetExperiment", Some("experiment_server_get_requests")),
-            Self::DeleteExperiment(_) => (E, "DeleteExperiment", Some("experiment_server_delete_requests")),
-            Self::ArchiveExperiment(_) => (E, "ArchiveExperiment", Some("experiment_server_archive_requests")),
-            Self::UnarchiveExperiment(_) => (E, "UnarchiveExperiment", Some("experiment_server_unarchive_requests")),
-            Self::CreateRun => (R, "CreateRun", Some("run_server_create_requests")),
-            Self::ListRuns => (R, "ListRuns", Some("run_server_list_requests")),
-            Self::GetRun(_) => (R, "GetRun", Some("run_server_get_requests")),
-            Self::DeleteRun(_) => (R, "DeleteRun", Some("run_server_delete_requests")),
-            Self::TerminateRun(_) => (R, "TerminateRun", Some("run_server_terminate_requests")),
-            Self::RetryRun(_) => (R, "RetryRun", Some("run_server_retry_requests")),
-            Self::ArchiveRun(_) => (R, "ArchiveRun", Some("run_server_archive_requests")),
-            Self::UnarchiveRun(_) => (R, "UnarchiveRun", Some("run_server_unarchive_requests")),
-        }
+        const J: &str = "RecurringRunService";
+        const W: &str = "ReportService";
+        let (service, method, counter, operation) = match self {
+            Self::CreatePipeline => (P, "CreatePipeline", "pipeline_server_create_requests", "create_pipeline"),
+            Self::CreatePipelineAndVersion => {
+                (P, "CreatePipelineAndVersion", "pipeline_server_create_requests", "create_pipeline_and_version")
+            }
+            Self::ListPipelines => (P, "ListPipelines", "pipeline_server_list_requests", "list_pipelines"),
+            Self::GetPipeline(_) => (P, "GetPipeline", "pipeline_server_get_requests", "get_pipeline"),
+            Self::GetPipelineByName(_) => {
+                (P, "GetPipelineByName", "pipeline_server_get_requests", "get_pipeline_by_name")
+            }
+            Self::UpdatePipeline(_) => (P, "UpdatePipeline", "pipeline_server_update_requests", "update_pipeline"),
+            Self::DeletePipeline(_) => (P, "DeletePipeline", "pipeline_server_delete_requests", "delete_pipeline"),
+            Self::CreateVersion(_) => {
+                (P, "CreatePipelineVersion", "pipeline_server_create_version_requests", "create_pipeline_version")
+            }
+            Self::ListVersions(_) => {
+                (P, "ListPipelineVersions", "pipeline_server_list_version_requests", "list_pipeline_versions")
+            }
+            Self::GetVersion(..) => {
+                (P, "GetPipelineVersion", "pipeline_server_get_version_requests", "get_pipeline_version")
+            }
+            Self::UpdateVersion(..) => {
+                (P, "UpdatePipelineVersion", "pipeline_server_update_version_requests", "update_pipeline_version")
+            }
+            Self::DeleteVersion(..) => {
+                (P, "DeletePipelineVersion", "pipeline_server_delete_version_requests", "delete_pipeline_version")
+            }
+            Self::CreateExperiment => (E, "CreateExperiment", "experiment_server_create_requests", "create_experiment"),
+            Self::ListExperiments => (E, "ListExperiments", "experiment_server_list_requests", "list_experiments"),
+            Self::GetExperiment(_) => (E, "GetExperiment", "experiment_server_get_requests", "get_experiment"),
+            Self::DeleteExperiment(_) => {
+                (E, "DeleteExperiment", "experiment_server_delete_requests", "delete_experiment")
+            }
+            Self::ArchiveExperiment(_) => {
+                (E, "ArchiveExperiment", "experiment_server_archive_requests", "archive_experiment")
+            }
+            Self::UnarchiveExperiment(_) => {
+                (E, "UnarchiveExperiment", "experiment_server_unarchive_requests", "unarchive_experiment")
+            }
+            Self::CreateRun => (R, "CreateRun", "run_server_create_requests", "create_run"),
+            Self::ListRuns => (R, "ListRuns", "run_server_list_requests", "list_runs"),
+            Self::GetRun(_) => (R, "GetRun", "run_server_get_requests", "get_run"),
+            Self::DeleteRun(_) => (R, "DeleteRun", "run_server_delete_requests", "delete_run"),
+            Self::TerminateRun(_) => (R, "TerminateRun", "run_server_terminate_requests", "terminate_run"),
+            Self::RetryRun(_) => (R, "RetryRun", "run_server_retry_requests", "retry_run"),
+            Self::ArchiveRun(_) => (R, "ArchiveRun", "run_server_archive_requests", "archive_run"),
+            Self::UnarchiveRun(_) => (R, "UnarchiveRun", "run_server_unarchive_requests", "unarchive_run"),
+            Self::ReadArtifact(..) => (R, "ReadArtifact", "run_server_read_artifact_requests", "read_artifact"),
+            Self::CreateRecurring => (J, "CreateRecurringRun", "job_server_create_requests", "create_recurring_run"),
+            Self::ListRecurring => (J, "ListRecurringRuns", "job_server_list_requests", "list_recurring_runs"),
+            Self::GetRecurring(_) => (J, "GetRecurringRun", "job_server_get_requests", "get_recurring_run"),
+            Self::DeleteRecurring(_) => (J, "DeleteRecurringRun", "job_server_delete_requests", "delete_recurring_run"),
+            Self::EnableRecurring(_) => (J, "EnableRecurringRun", "job_server_enable_requests", "enable_recurring_run"),
+            Self::DisableRecurring(_) => {
+                (J, "DisableRecurringRun", "job_server_disable_requests", "disable_recurring_run")
+            }
+            Self::ReportWorkflow => (W, "ReportWorkflow", "", "report_workflow"),
+            Self::ReportScheduledWorkflow => (W, "ReportScheduledWorkflow", "", "report_scheduled_workflow"),
+        };
+        Names { service, method, counter: Some(counter).filter(|c| !c.is_empty()), operation }
     }
 }
 
@@ -219,5 +373,25 @@ mod tests {
         assert_eq!(at("GET", &format!("{base}/runs/r:terminate")), Err(Lost::Method));
         assert_eq!(at("GET", &format!("{base}/auth")), Err(Lost::Unknown));
         assert_eq!(at("GET", "/index.html"), Err(Lost::Outside));
+        assert_eq!(at("POST", &format!("{base}/recurringruns/r:enable")), {
+            Ok(Route::Api(Call::EnableRecurring("r".into())))
+        });
+        assert_eq!(at("GET", &format!("{base}/runs/r/nodes/n/artifacts/a:read")), {
+            Ok(Route::Api(Call::ReadArtifact("r".into(), "n".into(), "a".into())))
+        });
+        assert_eq!(at("GET", "/apis/v1alpha1/runs/r/nodes/n/log"), Ok(Route::Log("r".into(), "n".into())));
+        assert_eq!(at("GET", "/kperf/truth/runs/r"), Ok(Route::Truth("r".into())));
+        assert_eq!(at("GET", "/api/v1/namespaces/kubeflow/pods"), Ok(Route::Pods("kubeflow".into())));
+        assert_eq!(at("GET", &format!("{base}/a/b/c/d/e/f/g/h/i")), Err(Lost::Unknown));
+    }
+
+    #[test]
+    fn every_operation_can_be_named() {
+        let calls = [Call::CreateRun, Call::GetVersion(String::new(), String::new()), Call::ReportWorkflow];
+        for call in calls {
+            assert!(OPERATIONS.contains(&call.names().operation), "{call:?}");
+        }
+        let unique: std::collections::BTreeSet<_> = OPERATIONS.iter().collect();
+        assert_eq!(unique.len(), OPERATIONS.len());
     }
 }

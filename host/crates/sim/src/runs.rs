@@ -10,8 +10,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::blueprint::Blueprint;
-use crate::cluster::{Change, Key, Refused, State, Workflow};
-use crate::draw::Draw;
+use crate::cluster::{Key, Origin, Refused};
 use crate::error::ApiError;
 use crate::experiments::Storage;
 use crate::list::{Field, Listing};
@@ -19,23 +18,28 @@ use crate::query::Query;
 use crate::spec::Spec;
 use crate::stamp::{Stamp, seconds};
 use crate::store::{Answer, PageBody, Store, nothing, parse_id, read, write};
-use crate::table::Row;
+use crate::table::{Row, namespace_key};
 
 /// A run as the server stores it; its state is the cluster's.
 #[derive(Debug)]
 pub(crate) struct Run {
-    id: Uuid,
-    experiment: Uuid,
-    display_name: String,
-    description: String,
-    service_account: String,
-    source: Source,
-    runtime_config: Option<RuntimeConfig>,
+    pub(crate) id: Uuid,
+    pub(crate) experiment: Uuid,
+    /// Where its pods live.
+    pub(crate) namespace: Arc<str>,
+    pub(crate) display_name: String,
+    pub(crate) description: String,
+    pub(crate) service_account: Arc<str>,
+    pub(crate) source: Source,
+    pub(crate) runtime_config: Option<Box<RuntimeConfig>>,
     pub(crate) storage: Storage,
     /// Name of the workflow in the cluster.
-    workflow_name: String,
-    workflow: Key,
-    created: u32,
+    pub(crate) workflow_name: String,
+    pub(crate) workflow: Key,
+    /// The recurring run that it came from, and the second that it stands for.
+    pub(crate) recurring: Option<(Uuid, i64)>,
+    pub(crate) created: u32,
+    pub(crate) scheduled: u32,
 }
 
 impl Row for Run {
@@ -45,16 +49,43 @@ impl Row for Run {
     fn created(&self) -> u32 {
         self.created
     }
-    fn parent(&self) -> Option<Uuid> {
-        Some(self.experiment)
+    fn parents(&self) -> [Option<Uuid>; 3] {
+        [Some(self.experiment), Some(namespace_key(&self.namespace)), self.recurring.map(|(id, _)| id)]
     }
 }
 
-/// Where a run's pipeline came from.
-#[derive(Debug)]
-enum Source {
-    Version { pipeline: Uuid, version: Uuid },
+/// Where a run's pipeline comes from.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Version {
+        pipeline: Uuid,
+        version: Uuid,
+    },
+    /// Whatever version is the latest when a recurring run is due.
+    Latest {
+        pipeline: Uuid,
+    },
     Inline(Arc<Spec>),
+}
+
+impl Source {
+    /// As the API gives it back: by reference or in full.
+    pub(crate) fn shown(&self) -> (Option<ReferenceBody>, Option<&RawValue>) {
+        let reference = |pipeline_id, pipeline_version_id| Some(ReferenceBody { pipeline_id, pipeline_version_id });
+        match self {
+            Self::Version { pipeline, version } => (reference(*pipeline, Some(*version)), None),
+            Self::Latest { pipeline } => (reference(*pipeline, None), None),
+            Self::Inline(spec) => (None, Some(&spec.rendered)),
+        }
+    }
+}
+
+/// A pipeline and its version as the API shows them.
+#[derive(Serialize)]
+pub(crate) struct ReferenceBody {
+    pipeline_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pipeline_version_id: Option<Uuid>,
 }
 
 const LISTING: Listing<Run> = Listing {
@@ -71,36 +102,50 @@ const LISTING: Listing<Run> = Listing {
         "storage_state",
         "state",
         "status",
+        "state_history",
+        "runtime_details",
         "namespace",
         "experiment_id",
         "recurring_run_id",
     ],
+    parent: Some("recurring_run_id"),
     column: |run, key| {
         Some(match key {
-            "run_id" | "id" => Field::id(run.id),
-            "display_name" | "name" => Field::Text(Cow::Owned(run.display_name.clone())),
-            "created_at" | "scheduled_at" => Field::Number(run.created.into()),
-            "description" => Field::Text(Cow::Owned(run.description.clone())),
+            "run_id" | "id" => Field::Id(run.id),
+            "display_name" | "name" => Field::text(&run.display_name),
+            "created_at" => Field::Number(run.created.into()),
+            "scheduled_at" => Field::Number(run.scheduled.into()),
+            "description" => Field::text(&run.description),
             "storage_state" => Field::text(run.storage.name()),
-            "experiment_id" => Field::id(run.experiment),
-            "namespace" | "recurring_run_id" => Field::text(""),
+            "experiment_id" => Field::Id(run.experiment),
+            "namespace" => Field::text(&run.namespace),
+            "recurring_run_id" => run.recurring.map_or(Field::text(""), |(id, _)| Field::Id(id)),
             _ => return None,
         })
     },
 };
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// What a run is given.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RuntimeConfig {
+pub(crate) struct RuntimeConfig {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
-    parameters: Map<String, Value>,
+    pub(crate) parameters: Map<String, Value>,
     #[serde(default, alias = "pipelineRoot", skip_serializing_if = "String::is_empty")]
     pipeline_root: String,
 }
 
+impl RuntimeConfig {
+    /// As it is stored: not at all if it says nothing.
+    pub(crate) fn kept(self) -> Option<Box<Self>> {
+        (!self.parameters.is_empty() || !self.pipeline_root.is_empty()).then(|| Box::new(self))
+    }
+}
+
+/// A pipeline's version, or with none named the latest.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct VersionReference {
+pub(crate) struct VersionReference {
     #[serde(alias = "pipelineId")]
     pipeline_id: Option<String>,
     #[serde(alias = "pipelineVersionId")]
@@ -161,128 +206,20 @@ pub(crate) struct Prepared {
     blueprint: Arc<Blueprint>,
 }
 
-#[derive(Serialize)]
-struct RunBody<'a> {
-    experiment_id: Uuid,
-    run_id: Uuid,
-    display_name: &'a str,
-    storage_state: Storage,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    description: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pipeline_version_reference: Option<ReferenceBody>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pipeline_spec: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    runtime_config: Option<&'a RuntimeConfig>,
-    service_account: &'a str,
-    created_at: Stamp,
-    scheduled_at: Stamp,
-    finished_at: Stamp,
-    #[serde(skip_serializing_if = "is_unspecified")]
-    state: State,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run_details: Option<DetailsBody>,
-    state_history: Vec<ChangeBody>,
-}
-
-#[derive(Serialize)]
-struct ReferenceBody {
-    pipeline_id: Uuid,
-    pipeline_version_id: Uuid,
-}
-
-#[derive(Serialize)]
-struct DetailsBody {
-    task_details: Vec<TaskBody>,
-}
-
-#[derive(Serialize)]
-struct TaskBody {
-    run_id: Uuid,
-    task_id: Uuid,
-    display_name: String,
-    create_time: Stamp,
-    start_time: Stamp,
-    end_time: Stamp,
-    #[serde(skip_serializing_if = "is_unspecified")]
-    state: State,
-    state_history: Vec<ChangeBody>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    child_tasks: Vec<ChildBody>,
-}
-
-#[derive(Serialize)]
-struct ChildBody {
-    pod_name: String,
-}
-
-#[derive(Serialize)]
-struct ChangeBody {
-    update_time: Stamp,
-    #[serde(skip_serializing_if = "is_unspecified")]
-    state: State,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
-fn is_unspecified(state: &State) -> bool {
-    *state == State::RuntimeStateUnspecified
-}
-
-fn changes(history: &[Change]) -> Vec<ChangeBody> {
-    history.iter().map(|c| ChangeBody { update_time: Stamp::Epoch(c.at), state: c.state }).collect()
-}
-
-impl Run {
-    fn body<'a>(&'a self, workflow: &'a Workflow) -> RunBody<'a> {
-        let (pipeline_version_reference, pipeline_spec) = match &self.source {
-            Source::Version { pipeline, version } => {
-                (Some(ReferenceBody { pipeline_id: *pipeline, pipeline_version_id: *version }), None)
-            }
-            Source::Inline(spec) => (None, Some(&*spec.rendered)),
-        };
-        let created = Stamp::Epoch(self.created);
-        let tasks: Vec<TaskBody> = self.tasks(workflow).collect();
-        RunBody {
-            experiment_id: self.experiment,
-            run_id: self.id,
-            display_name: &self.display_name,
-            storage_state: self.storage,
-            description: &self.description,
-            pipeline_version_reference,
-            pipeline_spec,
-            runtime_config: self.runtime_config.as_ref(),
-            service_account: &self.service_account,
-            created_at: created,
-            scheduled_at: created,
-            finished_at: Stamp::or_epoch(workflow.finished),
-            state: workflow.state,
-            run_details: (!tasks.is_empty()).then_some(DetailsBody { task_details: tasks }),
-            state_history: changes(&workflow.history),
-        }
-    }
-
-    fn tasks<'a>(&'a self, workflow: &'a Workflow) -> impl Iterator<Item = TaskBody> + 'a {
-        let stream = Draw::new(self.id.as_u64_pair().0);
-        workflow.reported().map(move |(index, plan, known)| TaskBody {
-            run_id: self.id,
-            task_id: stream.of(index as u64).uuid(),
-            display_name: if index == 0 { self.workflow_name.clone() } else { plan.name.to_string() },
-            create_time: Stamp::Epoch(self.created),
-            start_time: Stamp::of(known.start),
-            end_time: known.end.map_or(Stamp::Never, Stamp::of),
-            state: known.state,
-            state_history: changes(&known.history),
-            child_tasks: plan
-                .next_in_graph()
-                .map(|child| {
-                    // What Argo makes of a node's name is a hash; here any stable number does.
-                    let hash = stream.of(u64::from(child)).of(1).bits() >> 32;
-                    ChildBody { pod_name: format!("{}-{hash}", self.workflow_name) }
-                })
-                .collect(),
-        })
-    }
+/// A run that is about to be made.
+pub(crate) struct NewRun {
+    pub(crate) experiment: Uuid,
+    pub(crate) display_name: String,
+    pub(crate) description: String,
+    pub(crate) service_account: Arc<str>,
+    pub(crate) source: Source,
+    pub(crate) runtime_config: Option<Box<RuntimeConfig>>,
+    pub(crate) workflow_name: Cow<'static, str>,
+    pub(crate) blueprint: Arc<Blueprint>,
+    /// The recurring run that makes it, and the second that it stands for.
+    pub(crate) recurring: Option<(Uuid, i64)>,
+    /// The API server makes it, and so knows it at once.
+    pub(crate) by_server: bool,
 }
 
 const CREATE: &str = "Failed to create a run";
@@ -297,14 +234,9 @@ impl Store {
         if input.plugins_output.is_some() {
             return Err(ApiError::aborted(CREATE, "plugins_output is set by the server only"));
         }
-        let experiment = match input.experiment_id.as_deref().filter(|id| !id.is_empty()) {
-            None => self.default_experiment,
-            Some(id) => {
-                let found = self.experiments.get(parse_id(id));
-                found.ok_or_else(|| ApiError::not_found(CREATE, "Experiment", id))?.experiment_id
-            }
-        };
-        let (source, spec) = self.source(input.pipeline_version_reference.as_ref(), input.pipeline_spec.take())?;
+        let experiment = self.experiment_for(CREATE, input.experiment_id.as_deref())?;
+        let reference = input.pipeline_version_reference.as_ref();
+        let (source, spec) = self.source(CREATE, reference, input.pipeline_spec.take(), false)?;
         let none = Map::new();
         let parameters = input.runtime_config.as_ref().map_or(&none, |c| &c.parameters);
         spec.check_parameters(parameters).map_err(|text| ApiError::invalid(CREATE, text))?;
@@ -314,72 +246,137 @@ impl Store {
         Ok(Prepared { experiment, input, source, spec_name: spec.name().to_owned(), blueprint })
     }
 
-    fn source(
+    /// The experiment that is named, or the default one.
+    pub(crate) fn experiment_for(&self, context: &str, id: Option<&str>) -> Result<Uuid, ApiError> {
+        match id.filter(|id| !id.is_empty()) {
+            None => Ok(self.default_experiment),
+            Some(id) => {
+                let found = self.experiments.get(parse_id(id));
+                Ok(found.ok_or_else(|| ApiError::not_found(context, "Experiment", id))?.experiment_id)
+            }
+        }
+    }
+
+    /// The pipeline that is meant, by reference or in full. What is to follow the latest version (`follow`) keeps no
+    /// version.
+    pub(crate) fn source(
         &self,
+        context: &str,
         reference: Option<&VersionReference>,
         inline: Option<Value>,
+        follow: bool,
     ) -> Result<(Source, Arc<Spec>), ApiError> {
         let Some(reference) = reference else {
             let value = inline.ok_or_else(|| {
-                ApiError::internal(CREATE, "Failed to fetch a template with an empty pipeline spec manifest")
+                ApiError::internal(context, "Failed to fetch a template with an empty pipeline spec manifest")
             })?;
-            let spec = Spec::from_json(value).map_err(|cause| ApiError::internal(CREATE, &cause))?;
+            let spec = Spec::from_json(value).map_err(|cause| ApiError::internal(context, &cause))?;
             return Ok((Source::Inline(Arc::clone(&spec)), spec));
         };
-        let missing =
-            |noun: &str, id: &str| ApiError::internal(CREATE, &format!("ResourceNotFoundError: {noun} {id} not found"));
+        let missing = |noun: &str, id: &str| {
+            ApiError::internal(context, &format!("ResourceNotFoundError: {noun} {id} not found"))
+        };
         let pipeline = reference.pipeline_id.as_deref().unwrap_or_default();
-        let version = match reference.pipeline_version_id.as_deref().filter(|id| !id.is_empty()) {
+        let named = reference.pipeline_version_id.as_deref().filter(|id| !id.is_empty());
+        let version = match named {
             Some(id) => self.versions.get(parse_id(id)).ok_or_else(|| missing("PipelineVersion", id))?,
             None => self.latest_version(parse_id(pipeline)).ok_or_else(|| missing("Pipeline", pipeline))?,
         };
-        let source = Source::Version { pipeline: version.pipeline_id, version: version.pipeline_version_id };
+        let source = if follow && named.is_none() {
+            Source::Latest { pipeline: version.pipeline_id }
+        } else {
+            Source::Version { pipeline: version.pipeline_id, version: version.pipeline_version_id }
+        };
         Ok((source, Arc::clone(&version.pipeline_spec)))
     }
 
     /// The second half of POST /runs, when its turn has come.
     pub(crate) fn create_run(&mut self, prepared: Prepared) -> Answer {
-        let now = self.catch_up();
+        self.catch_up();
         let Prepared { experiment, input, source, spec_name, blueprint } = prepared;
-        let id = self.id();
-        let config = input.runtime_config.filter(|c| !c.parameters.is_empty() || !c.pipeline_root.is_empty());
-        let run = Run {
-            id,
+        let (id, _) = self.start_run(NewRun {
             experiment,
             display_name: input.display_name.unwrap_or_default(),
             description: input.description.unwrap_or_default(),
-            service_account: input
-                .service_account
-                .filter(|s| !s.is_empty())
-                .unwrap_or_else(|| "pipeline-runner".to_owned()),
+            service_account: self.service_account(input.service_account),
             source,
-            runtime_config: config,
-            storage: Storage::Available,
-            workflow_name: format!("{spec_name}-{}", suffix(id)),
-            workflow: self.cluster.create(blueprint),
-            created: seconds(now),
+            runtime_config: input.runtime_config.and_then(RuntimeConfig::kept),
+            workflow_name: Cow::Owned(spec_name),
+            blueprint,
+            recurring: None,
+            by_server: true,
+        });
+        self.get_run(&id.to_string())
+    }
+
+    /// Makes a run at the instant that the cluster was last advanced to.
+    pub(crate) fn start_run(&mut self, new: NewRun) -> (Uuid, Key) {
+        let now = self.cluster.now();
+        let id = self.id();
+        let namespace = self.pod_namespace(new.experiment);
+        let origin = Origin {
+            owner: new.recurring.map(|(id, _)| id),
+            is_known: new.by_server,
+            cache_scope: namespace_key(&namespace).as_u64_pair().0,
         };
-        if let Some(experiment) = self.experiments.get_mut(experiment) {
+        let workflow = self.cluster.create(new.blueprint, origin);
+        let mut workflow_name = new.workflow_name.into_owned();
+        if new.recurring.is_none() {
+            workflow_name.push('-');
+            workflow_name.push_str(&suffix(id));
+        }
+        let nominal = new.recurring.filter(|_| !new.by_server).and_then(|(_, at)| u32::try_from(at).ok());
+        let run = Run {
+            id,
+            experiment: new.experiment,
+            namespace,
+            display_name: new.display_name,
+            description: new.description,
+            service_account: new.service_account,
+            source: new.source,
+            runtime_config: new.runtime_config,
+            storage: Storage::Available,
+            workflow_name,
+            workflow,
+            recurring: new.recurring,
+            created: seconds(now),
+            scheduled: nominal.unwrap_or(seconds(now)),
+        };
+        if let Some(experiment) = self.experiments.get_mut(new.experiment) {
             experiment.last_run_created_at = Stamp::of(now);
         }
-        self.telemetry.runs += 1;
-        self.runs.insert(run);
-        self.get_run(&id.to_string())
+        if new.by_server {
+            self.telemetry.runs += 1;
+            self.runs.insert(run);
+        } else {
+            self.appearing.insert(workflow, run);
+        }
+        (id, workflow)
+    }
+
+    /// The service account that is named, or the usual one.
+    pub(crate) fn service_account(&self, named: Option<String>) -> Arc<str> {
+        match named.filter(|s| !s.is_empty()) {
+            Some(named) => named.into(),
+            None if self.config.multi_user => "default-editor".into(),
+            None => "pipeline-runner".into(),
+        }
     }
 
     /// GET /runs
     pub(crate) fn list_runs(&self, query: &Query) -> Answer {
-        let parent = query.get("experiment_id").filter(|id| !id.is_empty()).map(parse_id);
-        let column = |run: &Run, key: &str| {
-            let workflow = self.cluster.get(run.workflow)?;
-            match key {
-                "state" | "status" => Some(Field::text(workflow.state.name())),
-                "finished_at" => Some(Field::Number(workflow.finished.map_or(0, seconds).into())),
-                _ => None,
-            }
+        let parent = self.parent_of_list(query);
+        let column = |run: &Run, key: &str| match key {
+            "state" | "status" => Some(Field::text(self.cluster.get(run.workflow)?.state.name())),
+            "finished_at" => Some(Field::Number(self.cluster.get(run.workflow)?.finished.map_or(0, seconds).into())),
+            _ => None,
         };
         let page = LISTING.page(&self.runs, parent, query, column)?;
-        let rows = page.rows.into_iter().filter_map(|run| Some(run.body(self.cluster.get(run.workflow)?))).collect();
+        let mut written = self.written.borrow_mut();
+        let rows = page.rows.into_iter().filter_map(|run| Some((run, self.cluster.get(run.workflow)?)));
+        let rows: Vec<Arc<RawValue>> =
+            rows.map(|(run, workflow)| written.get(run, workflow)).collect::<Result<_, _>>().map_err(unwritten)?;
+        let rows: Vec<&RawValue> = rows.iter().map(|row| &**row).collect();
         write(&PageBody { name: "runs", rows, total: page.total, next: page.next })
     }
 
@@ -388,14 +385,19 @@ impl Store {
         let context = format!("Failed to get a run: Failed to fetch run {id}");
         let run = self.run(&context, id)?;
         let workflow = self.cluster.get(run.workflow);
-        write(&run.body(workflow.ok_or_else(|| ApiError::not_found(&context, "Run", id))?))
+        let workflow = workflow.ok_or_else(|| ApiError::not_found(&context, "Run", id))?;
+        let json = self.written.borrow_mut().get(run, workflow).map_err(unwritten)?;
+        Ok(json.get().as_bytes().to_vec())
     }
 
     /// DELETE /runs/{id}, allowed while it runs.
     pub(crate) fn delete_run(&mut self, id: &str) -> Answer {
         let run = self.runs.remove(parse_id(id));
         let run = run.ok_or_else(|| ApiError::not_found("Failed to delete a run", "Run", id))?;
-        self.cluster.remove(run.workflow);
+        self.written.get_mut().forget(run.id);
+        if let Some(workflow) = self.cluster.remove(run.workflow) {
+            self.gone.push(run, workflow);
+        }
         self.telemetry.runs -= 1;
         nothing()
     }
@@ -436,19 +438,40 @@ impl Store {
             let text = format!("Failed to unarchive run {id} as experiment {experiment} must be un-archived first");
             return Err(ApiError::precondition(context, text));
         }
-        if let Some(run) = self.runs.get_mut(parse_id(id)) {
-            run.storage = storage;
-        }
+        self.put_aside(parse_id(id), storage);
         nothing()
     }
 
-    fn run(&self, context: &str, id: &str) -> Result<&Run, ApiError> {
+    /// GET /runs/{id}/nodes/{node}/artifacts/{name}:read: artifacts of this kind of pipelines are not in the API.
+    pub(crate) fn read_artifact(&self, id: &str, name: &str) -> Answer {
+        let context = format!("failed to read artifact {name:?} of run {id:?}");
+        let workflow = self.run(&context, id)?.workflow;
+        if self.cluster.get(workflow).is_none_or(|w| w.reported().next().is_none()) {
+            return Err(ApiError::internal(&context, "read artifact from run with v2 IR spec is not supported"));
+        }
+        Err(ApiError::not_found(&context, "artifact", name))
+    }
+
+    /// Archives a run or takes it back.
+    pub(crate) fn put_aside(&mut self, id: Uuid, storage: Storage) {
+        if let Some(run) = self.runs.get_mut(id) {
+            run.storage = storage;
+            self.written.get_mut().forget(id);
+        }
+    }
+
+    /// The run with this id.
+    pub(crate) fn run(&self, context: &str, id: &str) -> Result<&Run, ApiError> {
         self.runs.get(parse_id(id)).ok_or_else(|| ApiError::not_found(context, "Run", id))
     }
 }
 
+fn unwritten(error: serde_json::Error) -> ApiError {
+    ApiError::internal("Failed to write a run", &error.to_string())
+}
+
 /// Five letters or digits, as Kubernetes appends them to generated names.
-fn suffix(id: Uuid) -> String {
+pub(crate) fn suffix(id: Uuid) -> String {
     const ALPHABET: &[u8; 32] = b"bcdfghjklmnpqrstvwxz2456789013ae";
     let bits = id.as_u64_pair().1;
     (0..5).filter_map(|i| ALPHABET.get((bits >> (5 * i)) as usize % 32)).map(|c| char::from(*c)).collect()

@@ -14,6 +14,8 @@ use crate::store::{Store, parse_id};
 
 /// Largest file taken, in bytes, before unpacking.
 const MAX_FILE: usize = 32 << 20;
+/// Of an archive's member no more is read, in bytes: a small archive must not fill the memory.
+const MAX_UNPACKED: u64 = 256 << 20;
 const PIPELINE: &str = "Failed to create a pipeline and a pipeline version";
 const VERSION: &str = "Failed to create a pipeline version";
 
@@ -53,14 +55,17 @@ impl Upload {
             return Ok(self.bytes.to_vec());
         }
         if self.bytes.starts_with(&[0x1f, 0x8b]) {
-            return unpack(&self.bytes).map_err(|e| format!("Error extracting pipeline from the tarball file: {e}"));
+            return untar(&self.bytes).map_err(|e| format!("Error extracting pipeline from the tarball file: {e}"));
         }
-        Err("Unexpected pipeline file format. Support .json, .yaml or .tar.gz".to_owned())
+        if self.bytes.starts_with(b"PK") {
+            return unzip(&self.bytes).map_err(|e| format!("Error extracting pipeline from the zip file: {e}"));
+        }
+        Err("Unexpected pipeline file format. Support .zip, .tar.gz, .json or YAML".to_owned())
     }
 }
 
 /// `pipeline.yaml` of a gzipped tar, else its first member.
-fn unpack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+fn untar(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(bytes));
     let mut first = None;
     for entry in archive.entries()? {
@@ -70,13 +75,23 @@ fn unpack(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
             continue;
         }
         let mut text = Vec::new();
-        entry.take(MAX_FILE as u64).read_to_end(&mut text)?;
+        entry.take(MAX_UNPACKED).read_to_end(&mut text)?;
         if wanted {
             return Ok(text);
         }
         first = Some(text);
     }
     first.ok_or_else(|| std::io::Error::other("not a valid tarball: it is empty"))
+}
+
+/// `pipeline.yaml` of a zip archive, else its first member.
+fn unzip(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(std::io::Error::other)?;
+    let index = archive.index_for_name("pipeline.yaml").unwrap_or(0);
+    let member = archive.by_index(index).map_err(|_| std::io::Error::other("not a valid zip: it is empty"))?;
+    let mut text = Vec::new();
+    member.take(MAX_UNPACKED).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 fn label(query: &Query, fallback: &str) -> Result<Label, UploadError> {
@@ -93,6 +108,7 @@ fn label(query: &Query, fallback: &str) -> Result<Label, UploadError> {
         display_name: text("display_name"),
         description: text("description"),
         code_source_url: text("code_source_url"),
+        namespace: text("namespace"),
         tags,
     };
     if label.name.is_empty() && label.display_name.is_empty() {

@@ -53,7 +53,7 @@ pub use reference::reference;
 pub use scenario::{Isolation, Scenario};
 pub use schema::schema;
 pub use share::{Share, ShareError};
-pub use simulated::Simulated;
+pub use simulated::{Simulated, simulated_operations};
 pub use size::{Size, SizeError};
 pub use source::{Source, Sources, Span};
 pub use suggest::suggestion;
