@@ -130,7 +130,7 @@ const METRICS: &[(&str, MetricKind, Unit, &str)] = &[
         "kfp_pod_pending",
         DISTRIBUTION,
         Unit::Seconds,
-        "How long a pod waited to run, where reports caught that; tag `kind` (driver, executor); to the second",
+        "How long a pod waited to run, where reports caught that; tag `pod` (driver, executor); to the second",
     ),
     (
         "kfp_detection_lag",
@@ -153,8 +153,8 @@ const METRICS: &[(&str, MetricKind, Unit, &str)] = &[
         Unit::Seconds,
         "From an experiment's submission to the end of its last run as seen; our clock",
     ),
-    ("kfp_list_rows", DISTRIBUTION, Unit::None, "Rows of a page; tag `operation`"),
-    ("kfp_list_depth", DISTRIBUTION, Unit::None, "How many pages deep a list was read; tag `operation`"),
+    ("kfp_list_rows", DISTRIBUTION, Unit::None, "Rows of a page; tag `call`"),
+    ("kfp_list_depth", DISTRIBUTION, Unit::None, "How many pages deep a list was read; tag `call`"),
     (
         "kfp_trigger_delay",
         DISTRIBUTION,
@@ -175,10 +175,5 @@ const METRICS: &[(&str, MetricKind, Unit, &str)] = &[
         Unit::None,
         "Runs that were triggered although the recurring run was switched off",
     ),
-    (
-        "kfp_size_duration",
-        DISTRIBUTION,
-        Unit::Seconds,
-        "How long an operation took at a size; tags `size`, `operation`",
-    ),
+    ("kfp_size_duration", DISTRIBUTION, Unit::Seconds, "How long an operation took at a size; tags `size`, `call`"),
 ];

@@ -137,8 +137,7 @@ impl Outcome<'_> {
                 .map(|(state, seconds)| Sample::new("kfp_run_state_duration", *seconds).tag("state", state)),
         );
         let pending = timings.pending.iter();
-        samples
-            .extend(pending.map(|(kind, seconds)| Sample::new("kfp_pod_pending", *seconds).tag("kind", kind.name())));
+        samples.extend(pending.map(|(kind, seconds)| Sample::new("kfp_pod_pending", *seconds).tag("pod", kind.name())));
         for component in timings.components.iter().filter(|_| components) {
             let times = [
                 ("kfp_component_duration", component.duration),

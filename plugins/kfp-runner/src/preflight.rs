@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::{
     api::{self, Health, Trouble, resource::Resource},
     clock_offset::ClockOffset,
-    modes::{large_dataset, scheduled_runs},
+    modes::{large_dataset, random_gets, scheduled_runs},
     params::{Common, PipelineParams},
     prefill,
     spec::{Content, Resources},
@@ -51,7 +51,7 @@ pub async fn findings(scenario: &Scenario) -> Vec<Finding> {
         Ok(tenants) => tenants,
         Err(failure) => return vec![Finding::fail("tenants", failure.message)],
     };
-    let mut findings = server(&tenants).await;
+    let mut findings = server(&tenants, needed(scenario)).await;
     findings.extend(mode(scenario));
     if let Some(path) = &params.pipeline {
         findings.extend(pipeline(path, &params).await);
@@ -59,7 +59,7 @@ pub async fn findings(scenario: &Scenario) -> Vec<Finding> {
     findings
 }
 
-async fn server(tenants: &Tenants) -> Vec<Finding> {
+async fn server(tenants: &Tenants, needed: &[Resource]) -> Vec<Finding> {
     let mut offset = ClockOffset::default();
     let mut health = None;
     for round in 0..EXCHANGES {
@@ -81,7 +81,7 @@ async fn server(tenants: &Tenants) -> Vec<Finding> {
     }
     let Some(health) = health else { return vec![Finding::fail("server reachable", "no answer")] };
     let mut findings = vec![Finding::pass("server reachable", version(&health)), users(&health, tenants)];
-    findings.extend(permissions(tenants).await);
+    findings.extend(permissions(tenants, needed).await);
     findings.push(clocks(&offset));
     findings
 }
@@ -111,13 +111,22 @@ fn users(health: &Health, tenants: &Tenants) -> Finding {
     }
 }
 
+/// What the mode works with.
+fn needed(scenario: &Scenario) -> &'static [Resource] {
+    use Resource::{Experiments, Pipelines, RecurringRuns, Runs};
+    match scenario.mode.as_str() {
+        scheduled_runs::NAME | random_gets::NAME => &[Pipelines, Experiments, Runs, RecurringRuns],
+        _ => &[Pipelines, Experiments, Runs],
+    }
+}
+
 /// Tries whether each tenant may see what it will create. Whether it may create it, only creating would prove.
-async fn permissions(tenants: &Tenants) -> Vec<Finding> {
+async fn permissions(tenants: &Tenants, needed: &[Resource]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let step = tenants.all().len().div_ceil(TRIED).max(1);
     let tried: Vec<&Tenant> = tenants.all().iter().step_by(step).collect();
     for tenant in &tried {
-        for resource in [Resource::Pipelines, Resource::Experiments, Resource::Runs, Resource::RecurringRuns] {
+        for &resource in needed {
             if let Err(trouble) = prefill::count(tenant, resource, "").await {
                 findings.push(refused(tenant, resource, trouble));
                 break;

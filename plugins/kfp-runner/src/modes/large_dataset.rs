@@ -337,7 +337,7 @@ impl Ladder<'_> {
         self.operations.entry(operation).or_default().note(seconds, bytes);
         if let Some(seconds) = seconds {
             let sample = Sample::new("kfp_size_duration", seconds);
-            metrics::emit(&[sample.tag("size", &self.size.text).tag("operation", operation)]);
+            metrics::emit(&[sample.tag("size", &self.size.text).tag("call", operation)]);
         }
     }
 

@@ -176,9 +176,9 @@ impl RandomGets {
             }
         };
         let operation = resource.operations().1;
-        let mut samples = vec![Sample::new("kfp_list_rows", page.ids.len() as f64).tag("operation", operation)];
+        let mut samples = vec![Sample::new("kfp_list_rows", page.ids.len() as f64).tag("call", operation)];
         if shape == Shape::Deep {
-            samples.push(Sample::new("kfp_list_depth", f64::from(depth + 1)).tag("operation", operation));
+            samples.push(Sample::new("kfp_list_depth", f64::from(depth + 1)).tag("call", operation));
         }
         metrics::emit(&samples);
         self.pool(index, |pool| {
