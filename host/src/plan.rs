@@ -386,7 +386,9 @@ impl Plan {
         match used.target.as_ref().map(|target| &target.value) {
             Some(TargetRef::Simulated) => hosts.push("the simulated server, on loopback".to_owned()),
             Some(TargetRef::Named(name)) => {
-                hosts.extend(self.suite.targets.get(name).map(|target| target.base_url().to_owned()));
+                let simulated = "the simulated server, on loopback";
+                let url = |target: &kperf_suite::Target| target.address.base_url().unwrap_or(simulated).to_owned();
+                hosts.extend(self.suite.targets.get(name).map(url));
             }
             None => {}
         }

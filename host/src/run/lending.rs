@@ -113,7 +113,8 @@ impl Lender<'_> {
             }
             Some(TargetRef::Named(name)) => {
                 let target = self.suite.targets.get(name).ok_or_else(|| format!("there is no target `{name}`"))?;
-                context.target = target.base_url().trim_end_matches('/').to_owned();
+                let url = target.address.base_url().map(str::to_owned);
+                context.target = url.or_else(|| self.simulated.clone()).unwrap_or_default();
                 context.requests = requests(target)?;
                 context.grants.target_credential = target
                     .credential

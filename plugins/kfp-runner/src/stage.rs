@@ -1,137 +1,120 @@
-//! What a scenario needs on the server before it starts, and what has to go afterwards.
+//! What a scenario needs on the server before it starts: its pipeline and its experiment, for each tenant.
 
-use futures_util::{StreamExt, stream};
-use kperf_plugin_sdk::{Failure, Scenario};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use kperf_plugin_sdk::{Failure, artifacts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::{self, Scope},
-    params::Params,
+    api::{Trouble, experiments, pipelines, pipelines::File},
+    created::{self, Kind},
+    params::PipelineParams,
+    spec::{Content, Graph, Spec},
+    tenant::{Tenant, Tenants},
 };
 
-/// How many runs are deleted at once.
-const DELETIONS: usize = 8;
+/// How many tenants are prepared at once.
+const AT_ONCE: usize = 8;
 
-/// What `setup` hands to the instances and to `teardown`.
-#[derive(Default, Serialize, Deserialize)]
+/// What `setup` hands to the instances.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Stage {
+    /// By the tenant's number.
+    pub places: Vec<Place>,
+    /// The pipeline's components; empty if they are not known.
+    pub graph: Graph,
+}
+
+/// What a tenant has.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Place {
     /// The uploaded pipeline.
     pub pipeline: String,
     /// Its only version.
     pub version: String,
     /// The experiment; empty for the server's default one.
     pub experiment: String,
-    /// Whether the experiment was created here.
-    pub owns_experiment: bool,
-}
-
-/// What the names of this scenario's pipeline and runs begin with: no other scenario's and no other run's do.
-pub fn marker(scenario: &Scenario, params: &Params) -> String {
-    let name: String = scenario
-        .name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
-        .take(40)
-        .collect();
-    // Names that differ only in what was replaced or cut off stay apart.
-    let sum =
-        scenario.name.bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    format!("{}-{}-{name}-{sum:08x}", params.run_name_prefix, scenario.run)
 }
 
 impl Stage {
-    /// Uploads the pipeline and finds or creates the experiment.
-    pub async fn set(scenario: &Scenario) -> Result<Self, Failure> {
-        let params: Params = scenario.params()?;
-        let namespace = params.namespace.as_deref().unwrap_or_default();
-        let pipeline = api::upload_pipeline(&marker(scenario, &params), namespace, &params.pipeline).await?;
-        let version = api::latest_version(&pipeline).await?;
-        let (experiment, owns_experiment) = match &params.experiment {
-            None => (String::new(), false),
-            Some(name) => experiment(name, namespace).await?,
-        };
-        Ok(Self { pipeline, version, experiment, owns_experiment })
+    /// Uploads the pipeline and finds or creates the experiment, for every tenant. Without an experiment's name, tenants
+    /// with a namespace get one of their own: their server has no default one.
+    pub async fn set(
+        tenants: &Tenants,
+        marker: &str,
+        file: File,
+        experiment: Option<&str>,
+    ) -> Result<Vec<Place>, Failure> {
+        let experiment = experiment.or(tenants.are_named().then_some(marker));
+        let places = stream::iter(tenants.all()).map(|tenant| place(tenant, marker, file.clone(), experiment));
+        Ok(places.buffered(AT_ONCE).try_collect().await?)
     }
 
-    /// Deletes the runs, the pipeline, and the experiment if it was created here. Goes on after a failure, and returns the
-    /// first.
-    pub async fn strike(scenario: &Scenario, state: &[u8]) -> Result<(), Failure> {
-        let params: Params = scenario.params()?;
-        if !params.delete {
-            return Ok(());
-        }
-        let marker = marker(scenario, &params);
-        let namespace = params.namespace.as_deref().unwrap_or_default();
-        let (stage, runs) = match serde_json::from_slice::<Self>(state) {
-            Ok(stage) => {
-                let scope = Scope { experiment: &stage.experiment, namespace };
-                let runs = delete_runs(&format!("{marker}."), scope).await;
-                (stage, runs)
-            }
-            // The preparation did not succeed, but it may have come as far as the upload.
-            Err(_) => {
-                let pipeline = api::find_pipeline(&marker, namespace).await?.unwrap_or_default();
-                (Self { pipeline, ..Self::default() }, Ok(()))
-            }
-        };
-        let pipeline = if stage.pipeline.is_empty() { Ok(()) } else { api::delete_pipeline(&stage.pipeline).await };
-        let experiment = if stage.owns_experiment { api::delete_experiment(&stage.experiment).await } else { Ok(()) };
-        runs.and(pipeline).and(experiment)
+    /// What a tenant has.
+    pub fn place(&self, tenant: usize) -> Place {
+        self.places.get(tenant).cloned().unwrap_or_default()
     }
 }
 
-/// The experiment with a name, and whether it had to be created.
-async fn experiment(name: &str, namespace: &str) -> Result<(String, bool), Failure> {
-    if let Some(id) = api::find_experiment(name, namespace).await? {
-        return Ok((id, false));
-    }
-    if let Some(id) = api::create_experiment(name, namespace).await? {
-        return Ok((id, true));
-    }
-    // Another scenario was faster.
-    let found = api::find_experiment(name, namespace).await?;
-    let missing = || Failure::new("experiment", format!("experiment `{name}` can neither be created nor found"));
-    found.map(|id| (id, false)).ok_or_else(missing)
+async fn place(tenant: &Tenant, marker: &str, file: File, experiment: Option<&str>) -> Result<Place, Trouble> {
+    let (pipeline, version) = upload(tenant, marker, file).await?;
+    let experiment = match experiment {
+        None => String::new(),
+        Some(name) => find_or_create(tenant, name).await?,
+    };
+    Ok(Place { pipeline, version, experiment })
 }
 
-/// Deletes page after page, always the first: what is deleted makes room for the next.
-async fn delete_runs(marker: &str, scope: Scope<'_>) -> Result<(), Failure> {
-    loop {
-        let runs = api::find_runs(marker, scope).await?;
-        if runs.is_empty() {
-            return Ok(());
+/// Uploads a pipeline. Returns its id and its version's.
+pub async fn upload(tenant: &Tenant, name: &str, file: File) -> Result<(String, String), Trouble> {
+    let upload = pipelines::upload(tenant, name, file);
+    let ((pipeline, _), _) = created::create(Kind::Pipeline, tenant, name, upload, |(id, _)| id).await?;
+    let version = pipelines::latest_version(tenant, &pipeline).await?;
+    Ok((pipeline, version))
+}
+
+/// The id of the experiment with a name, which is created if it is not there.
+async fn find_or_create(tenant: &Tenant, name: &str) -> Result<String, Trouble> {
+    if let Some(id) = experiments::find(tenant, name).await? {
+        return Ok(id);
+    }
+    match create_experiment(tenant, name).await {
+        // Another scenario was faster.
+        Err(Trouble::Refused { status: 409, message }) => {
+            let found = experiments::find(tenant, name).await?;
+            found.ok_or(Trouble::Refused { status: 409, message })
         }
-        let deletions = stream::iter(&runs).map(|run| api::delete_run(&run.run_id)).buffer_unordered(DELETIONS);
-        let results: Vec<Result<(), Failure>> = deletions.collect().await;
-        // A page of which nothing could be deleted would come again for ever.
-        if results.iter().all(Result::is_err) {
-            return results.into_iter().collect();
+        other => other,
+    }
+}
+
+/// Creates an experiment. Returns its id.
+pub async fn create_experiment(tenant: &Tenant, name: &str) -> Result<String, Trouble> {
+    let create = experiments::create(tenant, name);
+    Ok(created::create(Kind::Experiment, tenant, name, create, String::as_str).await?.0)
+}
+
+/// Reads the pipeline's file, and changes it as the parameters say. Returns what to upload, and the pipeline's components.
+pub async fn prepare(params: &PipelineParams) -> Result<(File, Graph), Failure> {
+    let content =
+        artifacts::read(params.pipeline.clone()).await.map_err(|message| Failure::new("pipeline", message))?;
+    let wrong = |message: String| Failure::new("pipeline", format!("{}: {message}", params.pipeline));
+    match Content::read(&content).map_err(wrong)? {
+        Content::Archive => Ok((File::Granted(params.pipeline.clone()), Graph::default())),
+        Content::Spec(spec) => {
+            let graph = spec.graph();
+            Ok((File::Content(patched(spec, params).map_err(wrong)?.to_bytes()), graph))
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(name: &str) -> String {
-        let scenario = Scenario {
-            name: name.into(),
-            mode: String::new(),
-            parameters: String::new(),
-            target: String::new(),
-            run: "r1".into(),
-            users: 1,
-        };
-        marker(&scenario, &serde_json::from_str(r#"{"pipeline":"p"}"#).unwrap())
+/// The specification with what the parameters change.
+///
+/// # Errors
+/// A text for people if a quantity is none.
+pub fn patched(mut spec: Spec, params: &PipelineParams) -> Result<Spec, String> {
+    spec.limit(&params.resources)?;
+    if !params.cache {
+        spec.disable_caching();
     }
-
-    #[test]
-    fn markers_are_plain_and_differ() {
-        let markers = [named("runs [n=1]"), named("runs [n-1]"), named("runs"), named(&"x".repeat(200))];
-        for (index, marker) in markers.iter().enumerate() {
-            assert!(marker.len() <= 128 && marker.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{marker}");
-            assert!(!markers[..index].contains(marker), "{marker}");
-        }
-    }
+    Ok(spec)
 }

@@ -9,13 +9,13 @@ use crate::{
     name::check_name,
     node::{Node, Table, Value},
     observer::{COLLECTOR, Collector, REPORTER, Reporter, read_collector, read_reporter},
-    plugin_use::{Known, PluginUse, SIMULATED_TARGET},
+    plugin_use::{Known, PluginUse, SIMULATED_TARGET, TargetRef},
     reader::{Located, Reader, Section},
     scenario::{SCENARIO, Scenario, read_scenario},
     simulated::{SIMULATED, Simulated, read_simulated},
     source::{Origin, Sources, Span},
     spec::{KeySpec, Kind, Need, TableSpec},
-    target::{TARGET, Target, read_target},
+    target::{Address, TARGET, Target, read_target},
     threshold::{THRESHOLD, Threshold, read_thresholds},
 };
 
@@ -53,7 +53,11 @@ impl Suite {
     /// Whether anything refers to the built-in simulated server.
     #[must_use]
     pub fn uses_simulated(&self) -> bool {
-        self.plugins().any(|plugin| plugin.target.as_ref().is_some_and(|it| it.value == crate::TargetRef::Simulated))
+        let simulated = |target: &TargetRef| match target {
+            TargetRef::Simulated => true,
+            TargetRef::Named(name) => self.targets.get(name).is_some_and(|it| it.address == Address::Simulated),
+        };
+        self.plugins().any(|plugin| plugin.target.as_ref().is_some_and(|target| simulated(&target.value)))
     }
 
     /// The plugins of scenarios, collectors and reporters, in this order.

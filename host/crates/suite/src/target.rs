@@ -6,8 +6,10 @@ use url::Url;
 
 use crate::{
     node::Node,
-    reader::{Located, Reader},
+    plugin_use::SIMULATED_TARGET,
+    reader::{Complaint, Leaf, Located, Reader},
     size::Size,
+    source::Sources,
     spec::{COUNT_OR_NONE, KeySpec, Kind, Need, SOME_DURATION, TableSpec},
 };
 
@@ -16,8 +18,8 @@ use crate::{
 pub struct Target {
     /// Its name in the suite.
     pub name: String,
-    /// The base URL: http or https, without user, query or fragment.
-    pub url: Url,
+    /// Where it is.
+    pub address: Address,
     /// The credential that every request to it carries, unless the plugin asks for another one; None for no credential.
     pub credential: Option<Located<String>>,
     /// A file of PEM certificates to trust beside the system's, relative to the suite; None for the system's only.
@@ -42,11 +44,32 @@ pub struct Target {
     pub headers: BTreeMap<String, String>,
 }
 
-impl Target {
-    /// The base URL as text without a trailing slash.
+/// Where a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// The built-in simulated server, wherever it will listen.
+    Simulated,
+    /// A base URL: http or https, without user, query or fragment.
+    Url(Url),
+}
+
+impl Address {
+    /// The base URL as text without a trailing slash; none for the simulated server, whose URL only the run knows.
     #[must_use]
-    pub fn base_url(&self) -> &str {
-        self.url.as_str().trim_end_matches('/')
+    pub fn base_url(&self) -> Option<&str> {
+        match self {
+            Self::Simulated => None,
+            Self::Url(url) => Some(url.as_str().trim_end_matches('/')),
+        }
+    }
+}
+
+impl Leaf for Address {
+    fn read(node: &Node, kind: Kind, sources: &Sources) -> Result<Self, Complaint> {
+        if String::read(node, kind, sources)? == SIMULATED_TARGET {
+            return Ok(Self::Simulated);
+        }
+        Url::read(node, kind, sources).map(Self::Url)
     }
 }
 
@@ -71,7 +94,12 @@ pub(crate) const TARGET: TableSpec = TableSpec {
     doc: "A server under test. Scenarios, collectors and reporters name it; the name `simulated` is the built-in \
           simulated server.",
     keys: &[
-        KeySpec::new("url", Kind::Url, Need::Required, "The base URL, `http` or `https`."),
+        KeySpec::new(
+            "url",
+            Kind::Url,
+            Need::Required,
+            "The base URL, `http` or `https`; or `simulated` for the built-in simulated server.",
+        ),
         KeySpec::new(
             "credential",
             Kind::Text,
@@ -124,10 +152,10 @@ pub(crate) fn check_header_name(name: &str) -> Result<(), String> {
 
 pub(crate) fn read_target(reader: &mut Reader<'_>, name: &str, node: &Node) -> Option<Target> {
     let section = reader.section(&TARGET, node)?;
-    let url: Option<Url> = reader.optional(&section, "url");
+    let address: Option<Address> = reader.optional(&section, "url");
     let target = Target {
         name: name.to_owned(),
-        url: Url::parse("http://unknown").ok()?,
+        address: Address::Simulated,
         credential: reader.located(&section, "credential"),
         ca: reader.located(&section, "ca"),
         insecure: reader.value(&section, "insecure"),
@@ -140,5 +168,5 @@ pub(crate) fn read_target(reader: &mut Reader<'_>, name: &str, node: &Node) -> O
         compression: reader.value(&section, "compression"),
         headers: reader.text_map(&section, "headers", check_header_name),
     };
-    Some(Target { url: url?, ..target })
+    Some(Target { address: address?, ..target })
 }

@@ -1,0 +1,172 @@
+//! Everything that is created on the server goes through here, so that the host's ledger knows of it before the request
+//! leaves, and is removed by `cleanup`.
+
+use std::{collections::BTreeMap, future::Future};
+
+use futures_util::{StreamExt, stream};
+use kperf_plugin_sdk::{
+    Entry, Failure,
+    ledger::{self, Pending},
+};
+
+use crate::{
+    api::{Trouble, experiments, pipelines, recurring, runs},
+    tenant::{Tenant, Tenants},
+};
+
+/// How many things are deleted at once.
+const AT_ONCE: usize = 8;
+
+/// What kinds of things are created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    // In the order in which they have to go: what makes runs before runs, runs before what they are runs of.
+    RecurringRun,
+    Run,
+    Pipeline,
+    Experiment,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::RecurringRun, Self::Run, Self::Pipeline, Self::Experiment];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::RecurringRun => "recurring_run",
+            Self::Run => "run",
+            Self::Pipeline => "pipeline",
+            Self::Experiment => "experiment",
+        }
+    }
+}
+
+/// Creates something: `request` sends the request, `id` tells the id out of its answer. Returns the answer, and the number
+/// of the ledger's entry.
+///
+/// # Errors
+/// What the request failed with. Unless the server has refused it, the thing stays in the ledger: it may be there.
+pub async fn create<T>(
+    kind: Kind,
+    tenant: &Tenant,
+    name: &str,
+    request: impl Future<Output = Result<T, Trouble>>,
+    id: impl FnOnce(&T) -> &str,
+) -> Result<(T, u64), Trouble> {
+    let pending = Pending::new(kind.word(), &full_name(tenant, name));
+    match request.await {
+        Ok(created) => {
+            let entry = pending.created(id(&created));
+            Ok((created, entry))
+        }
+        Err(trouble) => {
+            if trouble.is_refusal() {
+                let _ = pending.refused(Failure::new("", ""));
+            }
+            Err(trouble)
+        }
+    }
+}
+
+/// Notes something that the server has made by itself, because of what was created before.
+pub fn found(kind: Kind, tenant: &Tenant, name: &str, id: &str) {
+    Pending::new(kind.word(), &full_name(tenant, name)).created(id);
+}
+
+/// A name that also tells the namespace, because nothing else will when the entry is cleaned up. Neither namespaces nor
+/// names made here have a slash; an experiment that the suite names may.
+fn full_name(tenant: &Tenant, name: &str) -> String {
+    let plain = tenant.namespace.is_empty() && !name.contains('/');
+    if plain { name.to_owned() } else { format!("{}/{name}", tenant.namespace) }
+}
+
+fn parts(full: &str) -> (&str, &str) {
+    full.split_once('/').unwrap_or(("", full))
+}
+
+/// Removes things from the server, several at once, and tells the ledger of each one that is gone.
+///
+/// # Errors
+/// The first failure, with how many there were; all others are gone all the same.
+pub async fn cleanup(tenants: &Tenants, entries: Vec<Entry>) -> Result<(), Failure> {
+    let mut kinds: BTreeMap<Kind, Vec<Entry>> = BTreeMap::new();
+    let mut failures: Vec<Failure> = Vec::new();
+    for entry in entries {
+        match Kind::ALL.into_iter().find(|kind| kind.word() == entry.kind) {
+            Some(kind) => kinds.entry(kind).or_default().push(entry),
+            None => {
+                failures.push(Failure::new("cleanup", format!("`{}` is no kind of thing that is known", entry.kind)))
+            }
+        }
+    }
+    for (kind, entries) in kinds {
+        let removals = stream::iter(entries).map(|entry| async move {
+            remove(tenants, kind, &entry).await?;
+            ledger::removed(entry.number);
+            Ok::<(), Trouble>(())
+        });
+        let results: Vec<Result<(), Trouble>> = removals.buffer_unordered(AT_ONCE).collect().await;
+        failures.extend(results.into_iter().filter_map(Result::err).map(Failure::from));
+    }
+    let more = failures.len().saturating_sub(1);
+    match failures.into_iter().next() {
+        None => Ok(()),
+        Some(first) if more == 0 => Err(first),
+        Some(first) => Err(Failure::new(&first.kind, format!("{} (and {more} more failures)", first.message))),
+    }
+}
+
+async fn remove(tenants: &Tenants, kind: Kind, entry: &Entry) -> Result<(), Trouble> {
+    let (namespace, name) = parts(&entry.name);
+    let tenant = tenants.named(namespace);
+    let ids = match &entry.id {
+        Some(id) => vec![id.clone()],
+        None => match kind {
+            Kind::RecurringRun => recurring::find(&tenant, name).await?,
+            Kind::Run => runs::find(&tenant, name).await?,
+            Kind::Pipeline => pipelines::find(&tenant, name).await?.into_iter().collect(),
+            Kind::Experiment => experiments::find(&tenant, name).await?.into_iter().collect(),
+        },
+    };
+    for id in ids {
+        match kind {
+            Kind::RecurringRun => remove_recurring(&tenant, &id).await?,
+            Kind::Run => runs::remove(&tenant, &id).await?,
+            Kind::Pipeline => pipelines::remove(&tenant, &id).await?,
+            Kind::Experiment => experiments::remove(&tenant, &id).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Removes a recurring run, and then the runs that it has produced, also those that nobody has seen.
+async fn remove_recurring(tenant: &Tenant, id: &str) -> Result<(), Trouble> {
+    recurring::remove(tenant, id).await?;
+    loop {
+        let page = runs::of_recurring(tenant, id, 200).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        let removals = stream::iter(page).map(|run| async move { runs::remove(tenant, &run.run_id).await });
+        let results: Vec<Result<(), Trouble>> = removals.buffer_unordered(AT_ONCE).collect().await;
+        results.into_iter().collect::<Result<(), Trouble>>()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_keep_their_namespace() {
+        let tenant = Tenant { namespace: "team-1".into(), ..Tenant::default() };
+        assert_eq!(parts(&full_name(&tenant, "kperf-x.1.2")), ("team-1", "kperf-x.1.2"));
+        assert_eq!(parts(&full_name(&Tenant::default(), "kperf-x.1.2")), ("", "kperf-x.1.2"));
+        assert_eq!(parts(&full_name(&Tenant::default(), "a/b")), ("", "a/b"));
+    }
+
+    #[test]
+    fn what_makes_runs_goes_before_runs_and_those_before_the_rest() {
+        assert!(Kind::ALL.is_sorted());
+        assert!(Kind::RecurringRun < Kind::Run && Kind::Run < Kind::Pipeline && Kind::Pipeline < Kind::Experiment);
+    }
+}

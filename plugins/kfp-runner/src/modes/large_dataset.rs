@@ -1,0 +1,364 @@
+//! LARGE_DATASET: an iteration is one size of what grows: the pipeline's tasks, its nesting, its parameters, its bytes, or
+//! the rows that the server keeps. What comes out is latency against size, operation by operation.
+
+mod size;
+
+use std::collections::BTreeMap;
+
+use kperf_plugin_sdk::{
+    ColumnType, Failure, Iteration, Scenario, Table, Unit,
+    metrics::{self, Sample},
+    records::{self, Value},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
+
+use self::size::{Size, Summary};
+use crate::{
+    api::{
+        self, Trouble, pipelines,
+        pipelines::File,
+        resource::{self, Asked, Id, Resource},
+    },
+    created::{self, Kind},
+    params::Common,
+    prefill,
+    runs::{Runs, Wanted},
+    spec::{
+        Graph,
+        generate::{self, Growth},
+    },
+    stage::{self, Place},
+    tenant::{Tenant, Tenants},
+};
+
+pub const NAME: &str = "LARGE_DATASET";
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Grow {
+    Tasks,
+    Nesting,
+    Parameters,
+    Bytes,
+    Rows,
+}
+
+impl Grow {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tasks => "tasks",
+            Self::Nesting => "nesting",
+            Self::Parameters => "parameters",
+            Self::Bytes => "bytes",
+            Self::Rows => "rows",
+        }
+    }
+
+    /// None for rows, which are no pipeline's.
+    fn growth(self) -> Option<Growth> {
+        match self {
+            Self::Tasks => Some(Growth::Tasks),
+            Self::Nesting => Some(Growth::Nesting),
+            Self::Parameters => Some(Growth::Parameters),
+            Self::Bytes => Some(Growth::Bytes),
+            Self::Rows => None,
+        }
+    }
+
+    fn default_sizes(self) -> Vec<Size> {
+        let numbers: &[u64] = match self {
+            Self::Tasks | Self::Parameters => &[1, 10, 100],
+            Self::Nesting => &[1, 2, 4, 8],
+            Self::Bytes => &[10_000, 100_000, 1_000_000, 10_000_000, 33_554_432],
+            Self::Rows => &[100, 1000, 10_000],
+        };
+        numbers.iter().copied().map(Size::from).collect()
+    }
+
+    /// A larger pipeline would not become a workflow that fits into the cluster's memory of it (etcd).
+    fn runs_by_default(self) -> u32 {
+        u32::from(!matches!(self, Self::Bytes | Self::Rows))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Params {
+    #[serde(flatten)]
+    common: Common,
+    #[serde(default = "tasks")]
+    grow: Grow,
+    sizes: Option<Vec<Size>>,
+    #[serde(default = "ten")]
+    repeats: u32,
+    runs: Option<u32>,
+    #[serde(default = "fifty")]
+    page_size: u32,
+}
+
+fn tasks() -> Grow {
+    Grow::Tasks
+}
+
+fn ten() -> u32 {
+    10
+}
+
+fn fifty() -> u32 {
+    50
+}
+
+/// Whether the parameters make sense together, for the preflight. Returns what will be done.
+///
+/// # Errors
+/// A failure of the kind `params` if they don't.
+pub fn check(scenario: &Scenario) -> Result<String, Failure> {
+    let params: Params = scenario.params()?;
+    let sizes = params.sizes();
+    let largest = crate::spec::LARGEST as u64;
+    if let Some(size) = sizes.iter().find(|size| params.grow == Grow::Bytes && size.value > largest) {
+        let message = format!("a file of {} is refused by every server: {largest} bytes are the most", size.text);
+        return Err(Failure::new("params", message));
+    }
+    let names: Vec<&str> = sizes.iter().map(|size| size.text.as_str()).collect();
+    Ok(format!("{}: {}", params.grow.name(), names.join(", ")))
+}
+
+impl Params {
+    fn sizes(&self) -> Vec<Size> {
+        self.sizes.clone().unwrap_or_else(|| self.grow.default_sizes())
+    }
+}
+
+/// The table with a row for each size and operation.
+pub fn table() -> Table {
+    use ColumnType::{Integer, Number, Text};
+    let (none, seconds) = (Unit::None, Unit::Seconds);
+    Table::new("sizes", "One row for each size and operation: latency against size")
+        .column("grow", Text, none, "What grows")
+        .column("size", Text, none, "The size, as it stands in the suite")
+        .column("value", Integer, none, "The size as a number")
+        .column("operation", Text, none, "The operation")
+        .column("count", Integer, none, "How many requests were measured")
+        .column("failed", Integer, none, "How many of them failed")
+        .column("bytes", Integer, Unit::Bytes, "The last request's or answer's body, whichever carries the data")
+        .column("min", Number, seconds, "The shortest")
+        .column("mean", Number, seconds, "The mean")
+        .column("p50", Number, seconds, "The median")
+        .column("p95", Number, seconds, "The 95th percentile")
+        .column("max", Number, seconds, "The longest")
+}
+
+/// By tenant; only where rows grow.
+#[derive(Default, Serialize, Deserialize)]
+pub struct State {
+    places: Vec<Place>,
+}
+
+pub async fn setup(scenario: &Scenario) -> Result<State, Failure> {
+    check(scenario)?;
+    let params: Params = scenario.params()?;
+    let tenants = Tenants::of(&params.common.tenants)?;
+    let marker = params.common.marker(scenario);
+    let mut places = Vec::new();
+    for tenant in tenants.all() {
+        places.push(match params.grow {
+            Grow::Rows => prefill::place(tenant, &marker).await?,
+            _ if tenant.namespace.is_empty() => Place::default(),
+            _ => Place { experiment: stage::create_experiment(tenant, &marker).await?, ..Place::default() },
+        });
+    }
+    Ok(State { places })
+}
+
+pub struct LargeDataset {
+    params: Params,
+    sizes: Vec<Size>,
+    marker: String,
+    places: Vec<Place>,
+    runs: Runs,
+    users: u32,
+}
+
+/// The measurements of one size.
+struct Ladder<'a> {
+    grow: Grow,
+    size: &'a Size,
+    operations: BTreeMap<&'static str, Summary>,
+}
+
+impl LargeDataset {
+    pub fn open(scenario: &Scenario, state: State) -> Result<Self, Failure> {
+        let params: Params = scenario.params()?;
+        Ok(Self {
+            sizes: params.sizes(),
+            marker: params.common.marker(scenario),
+            runs: super::runs(scenario, &params.common)?,
+            users: scenario.users.max(1),
+            places: state.places,
+            params,
+        })
+    }
+
+    pub async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
+        let number = iteration.number * u64::from(self.users) + u64::from(iteration.user);
+        let place = usize::try_from(number % self.sizes.len().max(1) as u64).unwrap_or(0);
+        let Some(size) = self.sizes.get(place) else { return Ok(()) };
+        let index = self.runs.tenants.index(iteration.user);
+        let tenant = self.runs.tenants.get(index);
+        let place = self.places.get(index).cloned().unwrap_or_default();
+        let mut ladder = Ladder { grow: self.params.grow, size, operations: BTreeMap::new() };
+        let name = format!("{}.{}.{}", self.marker, iteration.user, iteration.number);
+        let done = match self.params.grow.growth() {
+            Some(growth) => self.pipeline(&mut ladder, growth, index, &place, &name, iteration).await,
+            None => self.rows(&mut ladder, &tenant, &place, &name).await,
+        };
+        // What was measured before something failed is worth keeping.
+        ladder.report();
+        done
+    }
+
+    /// A pipeline of this size: uploaded, read, listed, and run.
+    async fn pipeline(
+        &self,
+        ladder: &mut Ladder<'_>,
+        growth: Growth,
+        index: usize,
+        place: &Place,
+        name: &str,
+        iteration: &Iteration,
+    ) -> Result<(), Failure> {
+        let tenant = self.runs.tenants.get(index);
+        let size = usize::try_from(ladder.size.value).unwrap_or(usize::MAX);
+        let content = generate::pipeline(growth, size).to_bytes();
+        let bytes = content.len();
+        let upload = pipelines::upload(&tenant, name, File::Content(content));
+        let uploaded = created::create(Kind::Pipeline, &tenant, name, upload, |(id, _)| id).await;
+        ladder.note("upload_pipeline", uploaded.as_ref().ok().map(|((_, seconds), _)| *seconds), bytes);
+        let ((pipeline, _), _) = uploaded?;
+        let version = pipelines::latest_version(&tenant, &pipeline).await?;
+        let id = Id { id: version.clone(), pipeline: pipeline.clone() };
+        for _ in 0..self.params.repeats {
+            self.get(ladder, &tenant, Resource::Versions, &id).await?;
+            self.list(ladder, &tenant, Resource::Versions, &pipeline, "list_versions", &Asked::default()).await?;
+        }
+        for number in 0..self.params.runs.unwrap_or_else(|| self.params.grow.runs_by_default()) {
+            let parameters = Map::new();
+            let wanted = Wanted {
+                tenant: index,
+                name: &format!("{name}.{number}"),
+                pipeline: &pipeline,
+                version: &version,
+                experiment: &place.experiment,
+                parameters: &parameters,
+            };
+            let accepted = self.runs.submit(&wanted).await;
+            let took = accepted.as_ref().ok().map(|it| (it.accepted - it.submitted).as_secs_f64());
+            ladder.note("create_run", took, 0);
+            let run = self.runs.follow(index, accepted?, iteration, &Graph::default(), false).await?;
+            let id = Id { id: run.run_id, pipeline: String::new() };
+            for _ in 0..self.params.repeats {
+                self.get(ladder, &tenant, Resource::Runs, &id).await?;
+                let filter = api::filter(&[api::equals("run_id", &id.id)]);
+                let asked = Asked { filter: &filter, ..Asked::default() };
+                self.list(ladder, &tenant, Resource::Runs, "", "list_runs", &asked).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// So many runs on the server, of which lists are read in several ways.
+    async fn rows(&self, ladder: &mut Ladder<'_>, tenant: &Tenant, place: &Place, name: &str) -> Result<(), Failure> {
+        let there = api::runs::count(tenant).await?;
+        prefill::runs(tenant, name, place, ladder.size.value.saturating_sub(there)).await?;
+        let page_size = self.params.page_size.to_string();
+        let filter = api::filter(&[json!({"operation": "IS_SUBSTRING", "key": "name", "string_value": "r7"})]);
+        let shapes = [
+            ("list_runs", Asked { page_size: &page_size, ..Asked::default() }),
+            ("list_runs_latest", Asked { page_size: &page_size, sort: "created_at desc", ..Asked::default() }),
+            ("list_runs_by_name", Asked { page_size: &page_size, sort: "name asc", ..Asked::default() }),
+            ("list_runs_filtered", Asked { page_size: &page_size, filter: &filter, ..Asked::default() }),
+        ];
+        for _ in 0..self.params.repeats {
+            let mut id = None;
+            for (operation, asked) in &shapes {
+                let first = self.list(ladder, tenant, Resource::Runs, "", operation, asked).await?;
+                id = id.or(first);
+            }
+            if let Some(id) = id {
+                self.get(ladder, tenant, Resource::Runs, &id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn get(&self, ladder: &mut Ladder<'_>, tenant: &Tenant, resource: Resource, id: &Id) -> Result<(), Failure> {
+        let mut request = resource::get_request(tenant, resource, id);
+        request.tags.push(("size".into(), ladder.size.text.clone()));
+        let seconds = resource::get(request).await;
+        ladder.note(resource.operations().0, seconds.as_ref().ok().copied(), 0);
+        tolerate(seconds)
+    }
+
+    /// Reads a page of a list. Returns the id of its first row.
+    async fn list(
+        &self,
+        ladder: &mut Ladder<'_>,
+        tenant: &Tenant,
+        resource: Resource,
+        pipeline: &str,
+        operation: &'static str,
+        asked: &Asked<'_>,
+    ) -> Result<Option<Id>, Failure> {
+        let mut request = resource::list_request(tenant, resource, pipeline, asked);
+        request.operation = operation.into();
+        request.tags.push(("size".into(), ladder.size.text.clone()));
+        // A list of large pipelines may well be larger than what the target's `body_limit` lets through, and need not be read.
+        let page = resource::list(request, resource).await;
+        ladder.note(operation, page.as_ref().ok().map(|page| page.seconds), page.as_ref().map_or(0, |page| page.bytes));
+        match page {
+            Ok(page) => Ok(page.ids.into_iter().next()),
+            Err(trouble) => tolerate(Err::<(), Trouble>(trouble)).map(|()| None),
+        }
+    }
+}
+
+/// A read that failed is counted, and the next one tried; only the end of the suite ends everything.
+fn tolerate<T>(result: Result<T, Trouble>) -> Result<(), Failure> {
+    match result {
+        Err(trouble) if trouble.is_interrupted() => Err(trouble.into()),
+        _ => Ok(()),
+    }
+}
+
+impl Ladder<'_> {
+    /// Notes a request: how long it took, if it did not fail, and how large it was.
+    fn note(&mut self, operation: &'static str, seconds: Option<f64>, bytes: usize) {
+        self.operations.entry(operation).or_default().note(seconds, bytes);
+        if let Some(seconds) = seconds {
+            let sample = Sample::new("kfp_size_duration", seconds);
+            metrics::emit(&[sample.tag("size", &self.size.text).tag("call", operation)]);
+        }
+    }
+
+    fn report(&self) {
+        for (operation, summary) in &self.operations {
+            let number = |number: u64| Value::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+            let row = vec![
+                self.grow.name().into(),
+                self.size.text.as_str().into(),
+                number(self.size.value),
+                (*operation).into(),
+                number(summary.count() as u64),
+                number(summary.failed),
+                if summary.bytes == 0 { Value::Missing } else { number(summary.bytes as u64) },
+                summary.quantile(0.0).into(),
+                summary.mean().into(),
+                summary.quantile(0.5).into(),
+                summary.quantile(0.95).into(),
+                summary.quantile(1.0).into(),
+            ];
+            records::append("sizes", &row);
+        }
+    }
+}
