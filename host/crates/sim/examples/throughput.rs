@@ -61,7 +61,7 @@ fn server_seconds() -> f64 {
 /// Resident memory in MiB.
 fn memory() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096 >> 20
+    (statm.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096) >> 20
 }
 
 /// How long one request takes in the middle of many alike.
