@@ -90,7 +90,7 @@ async fn find_or_create(tenant: &Tenant, name: &str) -> Result<String, Trouble> 
 /// Creates an experiment. Returns its id.
 pub async fn create_experiment(tenant: &Tenant, name: &str) -> Result<String, Trouble> {
     let create = experiments::create(tenant, name);
-    Ok(created::create(Kind::Experiment, tenant, name, create, String::as_str).await?)
+    created::create(Kind::Experiment, tenant, name, create, String::as_str).await
 }
 
 /// Reads the pipeline's file, and changes it as the parameters say. Returns what to upload, and the pipeline's components.
