@@ -1,12 +1,14 @@
 //! The command line: arguments in, an [`Exit`] out. Printing happens here and in `terminal`; the rest of the host
 //! returns values.
 
+mod cleanup;
 mod convert;
 mod engine;
 mod logging;
 mod plugins;
 mod simulate;
 mod suite;
+mod trace;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -44,6 +46,10 @@ enum Command {
     Convert(convert::ConvertArgs),
     /// Write the results of a run again from its journal, also of one that was killed
     Report(ReportArgs),
+    /// Draw the waterfalls of a run's slowest things (runs and their tasks, say) into a file that Perfetto opens
+    Trace(trace::TraceArgs),
+    /// Remove what a run has left on its targets, after it was killed or run with --keep
+    Cleanup(cleanup::CleanupArgs),
     /// Print a JSON Schema, for editors and for readers of the results
     Schema {
         /// Of what
@@ -92,6 +98,9 @@ struct RunArgs {
     /// Worker threads per scenario [default: by cores and users]
     #[arg(long, value_name = "N")]
     workers: Option<u32>,
+    /// Leave on the target what the run creates there; `kperf-host cleanup` removes it
+    #[arg(long)]
+    keep: bool,
     #[command(flatten)]
     display: DisplayArgs,
 }
@@ -146,6 +155,8 @@ pub fn main() -> Exit {
         Command::Plan(args) => suite::plan(&args),
         Command::Convert(args) => convert::run(&args),
         Command::Report(args) => suite::report(&args),
+        Command::Trace(args) => trace::run(&args),
+        Command::Cleanup(args) => cleanup::run(&args),
         Command::Schema { of } => schema(of),
         Command::Plugins { plugin } => plugins::show(plugin.as_deref()),
         Command::Simulate(what) => simulate::run(&what),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use kperf_metrics::Unit;
 use kperf_plugin::{Engine, Plugin};
 
 use super::{block_on, engine};
@@ -97,6 +98,20 @@ fn text(plugin: &Plugin) -> String {
             metric.unit.to_string(),
             metric.description
         );
+    }
+    for table in &description.tables {
+        let _ = write!(text, "\ntable {STRONG}{}{STRONG:#}: {}\n", table.name, table.description);
+        for column in &table.columns {
+            let unit = if column.unit == Unit::None { String::new() } else { column.unit.to_string() };
+            let _ = writeln!(text, "  {:28} {:12} {:8} {}", column.name, column.of.name(), unit, column.description);
+        }
+        if let Some(span) = &table.span {
+            let _ = writeln!(
+                text,
+                "  a bar named by `{}` from `{}` to `{}`, one waterfall per `{}`: kperf-host trace",
+                span.name, span.start, span.end, span.trace
+            );
+        }
     }
     text.trim_end().to_owned()
 }

@@ -16,7 +16,7 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         Ok(guard) => guard,
         Err(error) => return usage(&error),
     };
-    let options = Options { out: args.out.clone(), display };
+    let options = Options { out: args.out.clone(), keep: args.keep, display };
     block_on(async {
         let plan = match planned(&args.suite, args.workers).await {
             Ok(plan) => plan,
@@ -32,7 +32,12 @@ pub(super) fn run(args: &RunArgs) -> Exit {
                     terminal::note(&format!("left at once; `kperf-host report {folder}` writes the results"));
                 } else if !args.display.quiet {
                     terminal::out(&format!("results in {folder}"));
+                    let spans = ended.summary.iter().flat_map(|it| &it.records).any(|it| it.spans && it.rows > 0);
+                    if spans {
+                        terminal::out(&format!("waterfalls: kperf-host trace {folder}"));
+                    }
                 }
+                run::tell_left(&ended.out, ended.left);
                 ended.exit
             }
             Err(RunError::Suite(diagnostics)) => refuse(&diagnostics),
@@ -119,7 +124,7 @@ async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Plan, Exit> {
     })
 }
 
-fn refuse(diagnostics: &Diagnostics) -> Exit {
+pub(super) fn refuse(diagnostics: &Diagnostics) -> Exit {
     terminal::note(diagnostics.render(terminal::colour()).trim_end());
     if diagnostics.len() > 1 {
         terminal::note(&format!("\n{} mistakes", diagnostics.len()));

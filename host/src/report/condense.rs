@@ -12,8 +12,8 @@ use kperf_metrics::{
 
 use super::{
     CheckSummary, End, FailureKind, GeneratorSummary, Incident, Iterations, MetricSummary, Opening, OperationSummary,
-    Phases, ReasonSummary, ScenarioChange, ScenarioInfo, ScenarioState, ScenarioSummary, Spread, Status, StatusCount,
-    Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, summary::VERSION,
+    Phases, ReasonSummary, RecordsSummary, ScenarioChange, ScenarioInfo, ScenarioState, ScenarioSummary, Spread,
+    Status, StatusCount, Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, summary::VERSION,
 };
 use crate::exit::Exit;
 
@@ -32,6 +32,7 @@ pub(super) struct Story {
     pub(super) opening: Opening,
     pub(super) totals: Totals,
     pub(super) incidents: Vec<Incident>,
+    pub(super) records: Vec<RecordsSummary>,
     /// Thresholds that stopped the run: scenario and text.
     pub(super) aborted: BTreeSet<(String, String)>,
     pub(super) end: Option<End>,
@@ -43,8 +44,8 @@ pub(super) struct Story {
 impl Story {
     pub(super) fn new(opening: Opening, totals: Totals) -> Self {
         let last = opening.run.start_unix_ns;
-        let (incidents, aborted, loads) = Default::default();
-        Self { opening, totals, incidents, aborted, end: None, last, loads }
+        let (incidents, records, aborted, loads) = Default::default();
+        Self { opening, totals, incidents, records, aborted, end: None, last, loads }
     }
 
     /// Takes in a scenario's change of state.
@@ -85,6 +86,7 @@ impl Story {
             scenarios,
             metrics: self.metrics(None),
             incidents: self.incidents.clone(),
+            records: self.records.clone(),
         }
     }
 

@@ -16,6 +16,7 @@ use super::{
     histograms::{FastV2, HistogramLog, LogError},
     incident::Incidents,
     journal::{Entry, Replay, SeriesEntry},
+    records,
     replace::replace,
     seconds::{Second, Seconds},
     series::SeriesWriter,
@@ -36,12 +37,16 @@ pub enum ReportError {
     /// The series could not be written.
     #[error("can't write series.parquet: {0}")]
     Series(#[from] ParquetError),
+    /// The records could not be written.
+    #[error("can't write the files in records/: {0}")]
+    Records(ParquetError),
     /// The histograms could not be written.
     #[error("can't write histograms.hlog: {0}")]
     Histograms(LogError),
 }
 
-/// Makes `summary.json`, `series.parquet` and `histograms.hlog` of a run from its journal, and completes `run.json`.
+/// Makes `summary.json`, `series.parquet`, `histograms.hlog` and the files in `records/` of a run from its journal and its
+/// records, and completes `run.json`.
 /// A journal without an end belongs to a run that was killed: the results reach as far as the journal does, and say so.
 ///
 /// # Errors
@@ -52,7 +57,7 @@ pub fn finish(dir: &Path) -> Result<Summary, ReportError> {
         return Err(ReportError::NoRun);
     };
     let start = opening.run.start_unix_ns;
-    let story = replace(&dir.join("series.parquet"), |rows| {
+    let mut story = replace(&dir.join("series.parquet"), |rows| {
         let mut rows = SeriesWriter::new(rows, start)?;
         let story = replace(&dir.join("histograms.hlog"), |file| {
             let mut file = BufWriter::new(file);
@@ -63,6 +68,16 @@ pub fn finish(dir: &Path) -> Result<Summary, ReportError> {
         rows.finish()?;
         Ok::<_, ReportError>(story)
     })?;
+    let (written, damaged) = records::write(dir, &story.opening.tables)?;
+    story.records = written;
+    if damaged > 0 {
+        story.incidents.push(Incident {
+            source: "host".to_owned(),
+            kind: "records-damaged".to_owned(),
+            message: "lines of records.jsonl can't be read, their rows are missing; was the disk full?".to_owned(),
+            count: damaged,
+        });
+    }
     let summary = story.summary();
     let text = serde_json::to_string_pretty(&summary).map_err(io::Error::from)?;
     replace(&dir.join("summary.json"), |mut file: File| writeln!(file, "{text}"))?;
@@ -199,6 +214,8 @@ mod tests {
                 suite: "quick".into(),
                 suite_digest: digest_of(b"[suite]"),
                 environment: Some("local".into()),
+                overrides: Vec::new(),
+                suite_folder: "/suites".into(),
                 plugins: vec![PluginInfo {
                     name: "http-runner".into(),
                     version: "0.1.0".into(),
@@ -220,12 +237,14 @@ mod tests {
                 executor: "constant-arrival-rate 10/s".into(),
                 open_model: true,
                 workers: 2,
+                target: None,
                 thresholds: vec![
                     "http_req_duration{operation=create} p(95) < 500ms".into(),
                     "checks rate > 99%".into(),
                 ],
             }],
             thresholds: vec!["http_reqs rate == 20/s".into()],
+            tables: Vec::new(),
         }
     }
 

@@ -13,7 +13,7 @@ use std::{
 use kperf_metrics::{Interval, IntervalRecord, MetricDef, Registry, Tags};
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, RunInfo};
+use super::{Incident, RunInfo, TableInfo, records};
 
 /// The journal's name in the run's folder.
 const FILE: &str = "journal.jsonl";
@@ -27,6 +27,9 @@ pub struct Opening {
     pub scenarios: Vec<ScenarioInfo>,
     /// Thresholds of the whole suite, as they stand in it.
     pub thresholds: Vec<String>,
+    /// The tables of records; rows name theirs by its place here.
+    #[serde(default)]
+    pub tables: Vec<TableInfo>,
 }
 
 /// A scenario before it starts.
@@ -44,6 +47,9 @@ pub struct ScenarioInfo {
     pub open_model: bool,
     /// Worker threads.
     pub workers: usize,
+    /// Where its requests go: a base URL, or `simulated` for the server inside the host; none without a target.
+    #[serde(default)]
+    pub target: Option<String>,
     /// Its thresholds, as they stand in the suite.
     pub thresholds: Vec<String>,
 }
@@ -136,6 +142,8 @@ pub(super) enum Entry {
 #[derive(Debug)]
 pub struct Journal {
     file: File,
+    /// Rows go to a file of their own; none if no plugin has a table.
+    records: Option<File>,
     /// How many series the journal knows already.
     series: usize,
     line: Vec<u8>,
@@ -148,9 +156,11 @@ impl Journal {
     /// When the folder can't be written, or holds a journal already.
     pub fn create(dir: &Path, opening: Opening) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
-        let file = OpenOptions::new().append(true).create_new(true).open(dir.join(FILE))?;
+        let new = |name| OpenOptions::new().append(true).create_new(true).open(dir.join(name));
+        let file = new(FILE)?;
+        let records = if opening.tables.is_empty() { None } else { Some(new(records::FILE)?) };
         opening.run.write(dir)?;
-        let mut journal = Self { file, series: 0, line: Vec::new() };
+        let mut journal = Self { file, records, series: 0, line: Vec::new() };
         journal.append(&Entry::Run(Box::new(opening)))?;
         Ok(journal)
     }
@@ -169,6 +179,20 @@ impl Journal {
         }
         self.push(&Entry::Interval(IntervalRecord::of(interval)))?;
         self.file.write_all(&self.line)
+    }
+
+    /// Appends rows of records, each an array that begins with its table's number.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn records(&mut self, rows: &[impl Serialize]) -> io::Result<()> {
+        let Some(file) = &mut self.records else { return Ok(()) };
+        self.line.clear();
+        for row in rows {
+            serde_json::to_writer(&mut self.line, row)?;
+            self.line.push(b'\n');
+        }
+        file.write_all(&self.line)
     }
 
     /// Appends a scenario's change of state.
@@ -215,6 +239,17 @@ impl Journal {
         self.line.push(b'\n');
         Ok(())
     }
+}
+
+/// What a run's journal begins with; none if it is no journal.
+///
+/// # Errors
+/// When the folder has no journal that can be read.
+pub fn opening(dir: &Path) -> io::Result<Option<Opening>> {
+    Ok(match Replay::open(dir)?.next()? {
+        Some(Entry::Run(opening)) => Some(*opening),
+        _ => None,
+    })
 }
 
 /// Reads a journal line by line.

@@ -1,8 +1,9 @@
 //! The run's folder: what is known goes to disk while the run goes on, and the results are made from that.
 //!
 //! In come the identity of the run, what was measured each second, and what happened ([`Journal`]). Out come
-//! `summary.json`, `series.parquet` and `histograms.hlog` ([`finish`]). There is one way from the one to the other,
-//! through the journal, whether the run ended well or was killed: so nothing can be in a report that would not survive.
+//! `summary.json`, `series.parquet`, `histograms.hlog` and `records/` ([`finish`]), and waterfalls of single things
+//! ([`trace`]). There is one way from the one to the other, through the journal and its rows of records, whether the run ended
+//! well or was killed: so nothing can be in a report that would not survive.
 //!
 //! This module knows nothing of plugins or of how load is made, and prints nothing.
 
@@ -11,18 +12,22 @@ mod finish;
 mod histograms;
 mod incident;
 mod journal;
+mod records;
 mod replace;
 mod run_info;
 mod seconds;
 mod series;
 mod summary;
+mod trace;
 
 pub use finish::{ReportError, finish};
 pub use incident::Incident;
-pub use journal::{End, Journal, Opening, ScenarioChange, ScenarioInfo, ThresholdChange, ThresholdState};
+pub use journal::{End, Journal, Opening, ScenarioChange, ScenarioInfo, ThresholdChange, ThresholdState, opening};
+pub use records::{ColumnInfo, ColumnKind, RecordsSummary, SpanInfo, TableInfo};
 pub use run_info::{Machine, PluginInfo, RunInfo, Status, commit_of, digest_of, instant};
 pub use summary::{
     CheckSummary, FailureKind, GeneratorSummary, Iterations, MetricSummary, OperationSummary, Phases, ReasonSummary,
     ScenarioState, ScenarioSummary, Spread, StatusCount, Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary,
     summary_schema,
 };
+pub use trace::{TraceError, TraceOptions, Traced, trace};

@@ -83,6 +83,12 @@ pub struct RunInfo {
     pub suite_digest: String,
     /// The suite's environment that was chosen.
     pub environment: Option<String>,
+    /// The suite's values that the command line replaced (`--set`), one each.
+    #[serde(default)]
+    pub overrides: Vec<String>,
+    /// The folder that paths in the suite are relative to.
+    #[serde(default)]
+    pub suite_folder: String,
     /// The plugins that take part.
     pub plugins: Vec<PluginInfo>,
     /// The version of kperf.

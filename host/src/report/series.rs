@@ -91,11 +91,7 @@ impl SeriesWriter {
     /// A file of rows whose seconds are counted from `start`, in nanoseconds since the Unix epoch.
     pub(super) fn new(file: File, start: u64) -> Result<Self, ParquetError> {
         let schema = Arc::new(schema());
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
-            .set_max_row_group_row_count(Some(ROW_GROUP))
-            .build();
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties))?;
+        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties()?))?;
         Ok(Self { writer, schema, columns: Columns::default(), start })
     }
 
@@ -140,6 +136,14 @@ impl SeriesWriter {
         let batch = std::mem::take(&mut self.columns).batch(self.schema.clone())?;
         self.writer.write(&batch)
     }
+}
+
+/// How the host's Parquet files are written.
+pub(super) fn properties() -> Result<WriterProperties, ParquetError> {
+    Ok(WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP))
+        .build())
 }
 
 impl Columns {

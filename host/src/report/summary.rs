@@ -9,7 +9,7 @@ use kperf_metrics::Figures;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, RunInfo};
+use super::{Incident, RecordsSummary, RunInfo};
 
 /// The version that is written.
 pub(super) const VERSION: u32 = 1;
@@ -33,6 +33,9 @@ pub struct Summary {
     pub metrics: Vec<MetricSummary>,
     /// What went wrong on the way, equal ones counted.
     pub incidents: Vec<Incident>,
+    /// The files of records that plugins kept.
+    #[serde(default)]
+    pub records: Vec<RecordsSummary>,
 }
 
 /// The answer.

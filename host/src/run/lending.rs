@@ -9,7 +9,7 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use kperf_http::{HttpVersion, OriginConfig, Tls};
 use kperf_metrics::{Registry, Shard, Tags};
-use kperf_plugin::{Grants, HostGrant, Incidents, Limits, PluginContext, RequestDefaults, WorkerContext};
+use kperf_plugin::{Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext};
 use kperf_suite::{PluginUse, Suite, Target, TargetRef};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -43,6 +43,7 @@ impl Lending {
         Ok(WorkerContext {
             registry: self.registry.clone(),
             shard: Arc::new(Mutex::new(Shard::new(self.registry.clone(), unix_ns()))),
+            records: Records::default(),
             http,
             epoch: self.epoch,
             stop,

@@ -1,15 +1,20 @@
 //! A run, from a plan to the results in its folder.
 //!
-//! Preflight, setup, load, teardown, report: in this order on this thread, while workers, collectors and reporters have
-//! threads of their own. What goes wrong before load starts ends the run with [`Exit::NotReady`]; teardown follows whatever
-//! happened, and the folder is readable whenever the process ends.
+//! Preflight, setup, load, teardown, removal, report: in this order on this thread, while workers, collectors and reporters
+//! have threads of their own. What goes wrong before load starts ends the run with [`Exit::NotReady`]; teardown follows
+//! whatever happened, and so does the removal of what the ledger knows; the folder is readable whenever the process ends.
 
+mod cleanup;
 mod interrupts;
 mod lending;
 mod monitor;
 mod observers;
+mod opening;
 mod recorder;
+mod removal;
 mod secrets;
+mod tables;
+mod wind_up;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -18,13 +23,15 @@ use std::time::{Duration, Instant};
 
 use kperf_load::{Progress, Shared, Slice, signals};
 use kperf_metrics::{Registry, Tags};
-use kperf_plugin::{CallError, Incidents, Isolation, Outcome, PluginContext, Runner};
+use kperf_plugin::{
+    Book, CallError, Incident, Incidents, Isolation, Ledger, LedgerError, Outcome, PluginContext, Records, Runner,
+};
 use kperf_suite::{Diagnostics, PluginUse, Scenario};
 use tokio::sync::{mpsc, watch};
 
 use crate::exit::Exit;
-use crate::plan::{Part, Plan, PlannedScenario, describe};
-use crate::report::{self, End, Journal, Machine, Opening, PluginInfo, RunInfo, ScenarioInfo, Status, Summary};
+use crate::plan::{Part, Plan, PlannedScenario};
+use crate::report::{self, End, Journal, Summary};
 use crate::terminal::{BAD, DOUBT, Display, FAINT, GOOD, Live};
 use interrupts::Interrupts;
 use lending::{Lender, Lending};
@@ -33,6 +40,10 @@ use observers::{CollectorHandle, Post, ReporterHandle};
 use secrets::Secrets;
 use worker::{Assignment, unix_ns};
 
+pub use cleanup::{CleanupError, Past, clean_up};
+pub use removal::{Removed, list};
+pub use wind_up::tell_left;
+
 /// Workers get ready before load starts, so that the first second is like the others.
 const LEAD: Duration = Duration::from_millis(100);
 
@@ -40,6 +51,8 @@ const LEAD: Duration = Duration::from_millis(100);
 pub struct Options {
     /// The results' folder; none for `results/<suite>/<run id>`.
     pub out: Option<PathBuf>,
+    /// Whether to leave on the target what the run creates there.
+    pub keep: bool,
     /// Where progress is shown.
     pub display: Display,
 }
@@ -52,6 +65,8 @@ pub struct Ended {
     pub summary: Option<Summary>,
     /// The run's folder.
     pub out: PathBuf,
+    /// How many things that the run has created are still on its targets.
+    pub left: usize,
 }
 
 /// Why a run could not be made.
@@ -68,6 +83,9 @@ pub enum RunError {
         /// Why.
         error: std::io::Error,
     },
+    /// The ledger can't be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The machine refused something.
     #[error("{0}")]
     Machine(String),
@@ -84,21 +102,38 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
     let secrets = secrets::read(&plan.suite, &plan.folder)
         .map_err(|findings| RunError::Suite(Diagnostics::new(plan.suite.sources.clone(), findings)))?;
     let interrupts = Interrupts::listen().map_err(|error| RunError::Machine(error.to_string()))?;
-    let opening = opening(plan);
+    let opening = opening::opening(plan, &secrets);
     let id = opening.run.id.clone();
     let out = options.out.clone().unwrap_or_else(|| Path::new("results").join(&plan.suite.name).join(&id));
-    let journal = Journal::create(&out, opening).map_err(|error| RunError::Folder { dir: out.clone(), error })?;
+    let write = |error| RunError::Folder { dir: out.clone(), error };
+    let journal = Journal::create(&out, opening).map_err(write)?;
+    // For a cleanup after a crash, which has to make the same plan again.
+    let suite = secrets.redactor.redact(plan.suite.sources.text()).into_owned();
+    std::fs::write(out.join(cleanup::SUITE), suite).map_err(write)?;
+    let ledger = Ledger::create(&out)?;
     let simulated = simulated(plan)?;
-    let run = Run { plan, secrets: &secrets, out: &out, id: &id, display: &options.display, interrupts };
+    let run = Run {
+        plan,
+        secrets: &secrets,
+        out: &out,
+        id: &id,
+        display: &options.display,
+        keep: options.keep,
+        ledger,
+        interrupts,
+    };
     let end = run.carry_out(journal, simulated.as_ref().map(kperf_sim::Sim::url)).await;
+    let left = run.left();
     let (journal, reporters, forced) = match end {
         Ok(Some(end)) => end,
-        Ok(None) => return Ok(Ended { exit: Exit::Interrupted, summary: None, out }),
-        Err(error) => return Err(RunError::Folder { dir: out, error }),
+        Ok(None) => return Ok(Ended { exit: Exit::Interrupted, summary: None, out, left }),
+        Err(error) => {
+            tell_left(&out, left);
+            return Err(write(error));
+        }
     };
     let interrupted = run.interrupts.any();
     let forced = if interrupted { Some(Exit::Interrupted) } else { forced };
-    let write = |error| RunError::Folder { dir: out.clone(), error };
     journal.end(End { unix_ns: unix_ns(), interrupted, exit_code: forced.map(|exit| exit as u8) }).map_err(write)?;
     let summary = report::finish(&out)?;
     let mut exit = forced.unwrap_or_else(|| Exit::of_verdict(summary.verdict.exit_code));
@@ -111,7 +146,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
             }
         }
     }
-    Ok(Ended { exit, summary: Some(summary), out })
+    Ok(Ended { exit, summary: Some(summary), out, left })
 }
 
 /// Starts the simulated server if the suite uses it.
@@ -125,68 +160,15 @@ fn simulated(plan: &Plan) -> Result<Option<kperf_sim::Sim>, RunError> {
     Ok(Some(sim))
 }
 
-fn opening(plan: &Plan) -> Opening {
-    let start_unix_ns = unix_ns();
-    let mut plugins: Vec<PluginInfo> = Vec::new();
-    for part in plan.parts() {
-        let description = part.plugin.description();
-        let info = PluginInfo {
-            name: description.name.clone(),
-            version: description.version.clone(),
-            digest: format!("sha256:{}", part.plugin.digest()),
-            source: part.source.clone(),
-        };
-        if !plugins.contains(&info) {
-            plugins.push(info);
-        }
-    }
-    let start = report::instant(start_unix_ns);
-    Opening {
-        run: RunInfo {
-            id: run_id(&start, start_unix_ns),
-            suite: plan.suite.name.clone(),
-            suite_digest: report::digest_of(plan.suite.sources.text().as_bytes()),
-            environment: plan.suite.environment.clone(),
-            plugins,
-            host_version: env!("CARGO_PKG_VERSION").to_owned(),
-            git_commit: report::commit_of(&plan.folder),
-            machine: Machine::detect(),
-            start_unix_ns,
-            start,
-            end: None,
-            status: Status::Running,
-        },
-        scenarios: plan.scenarios.iter().map(scenario_info).collect(),
-        thresholds: plan.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
-    }
-}
-
-/// `20261122-101500-3f9a`: sortable, and short enough for the names of what plugins create.
-fn run_id(start: &str, unix_ns: u64) -> String {
-    let digits: String = start.chars().filter(char::is_ascii_digit).collect();
-    let (day, time) = (digits.get(..8).unwrap_or("0"), digits.get(8..14).unwrap_or("0"));
-    let spread = unix_ns ^ (u64::from(std::process::id()) << 32);
-    format!("{day}-{time}-{:04x}", spread.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48)
-}
-
-fn scenario_info(scenario: &PlannedScenario) -> ScenarioInfo {
-    ScenarioInfo {
-        name: scenario.part.name.clone(),
-        plugin: scenario.part.plugin.description().name.clone(),
-        mode: scenario.part.mode.clone(),
-        executor: describe(&scenario.schedule.executor),
-        open_model: scenario.schedule.executor.is_open(),
-        workers: scenario.workers as usize,
-        thresholds: scenario.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
-    }
-}
-
 /// A scenario with everything it needs on this thread.
 struct Stage<'a> {
     plan: &'a PlannedScenario,
     context: Arc<PluginContext>,
     lending: Lending,
     runner: Runner,
+    book: Arc<Book>,
+    /// Rows that the plugin appends outside load.
+    records: Records,
     /// What `setup` returned, if it was called and went well.
     state: Option<Arc<[u8]>>,
     /// Whether `setup` was called, so that `teardown` has to be.
@@ -202,14 +184,16 @@ struct Run<'a> {
     out: &'a Path,
     id: &'a str,
     display: &'a Display,
+    keep: bool,
+    ledger: Ledger,
     interrupts: Interrupts,
 }
 
 impl Run<'_> {
     /// None if the user left at once.
-    async fn carry_out(&self, mut journal: Journal, simulated: Option<String>) -> std::io::Result<Option<Outcomes>> {
+    async fn carry_out(&self, journal: Journal, simulated: Option<String>) -> std::io::Result<Option<Outcomes>> {
         let registry = Registry::new(self.series_limit());
-        let (incidents, heard) = Incidents::channel();
+        let (incidents, mut heard) = Incidents::channel();
         let lender = lending::trust(&self.plan.suite, &self.plan.folder).map(|trust| Lender {
             suite: &self.plan.suite,
             out: self.out,
@@ -231,27 +215,24 @@ impl Run<'_> {
             ready = self.get_ready(&mut stages) => ready,
             () = self.interrupts.once() => Err(None),
         };
-        let ended = match ready {
-            Ok(()) => self.load(journal, &stages, &lender, registry, heard).await?,
-            Err(failure) => {
-                if let Some((source, error)) = failure {
-                    let (kind, message) = match error {
-                        CallError::Failed { kind, message } => (kind.to_string(), message),
-                        CallError::Fault { fault, message } => (fault.name().to_owned(), message),
-                    };
-                    crate::terminal::error(&format!("{source}: {kind}: {message}"));
-                    journal.incident(report::Incident { source, kind, message, count: 1 })?;
-                }
-                Some((journal, Vec::new(), Some(Exit::NotReady)))
-            }
+        let loaded = match ready {
+            Ok(()) => self.load(journal, &stages, &lender, registry, &mut heard).await,
+            Err(failure) => give_up(journal, failure).map(Some),
         };
-        let Some((mut journal, reporters, exit)) = ended else { return Ok(None) };
-        tokio::select! {
-            biased;
-            () = self.interrupts.twice() => return Ok(None),
-            failures = self.tear_down(&stages) => for failure in failures {
-                journal.incident(failure)?;
-            },
+        if matches!(loaded, Ok(None)) {
+            return Ok(None);
+        }
+        // Also when the journal can't be written any more: what is on the target has to go all the same.
+        let Some(failures) = self.wind_up(&stages).await else { return Ok(None) };
+        let Some((mut journal, reporters, exit)) = loaded? else { return Ok(None) };
+        for failure in failures {
+            journal.incident(failure)?;
+        }
+        for stage in &stages {
+            journal.records(&stage.records.take())?;
+        }
+        while let Ok(incident) = heard.try_recv() {
+            journal.incident(monitor::told(incident))?;
         }
         Ok(Some((journal, reporters, exit)))
     }
@@ -269,17 +250,22 @@ impl Run<'_> {
     fn stages(&self, lender: &Lender<'_>, stopped: &watch::Receiver<bool>) -> Result<Vec<Stage<'_>>, String> {
         let scenarios = self.plan.scenarios.iter().zip(&self.plan.suite.scenarios);
         scenarios
-            .map(|(plan, scenario)| {
+            .enumerate()
+            .map(|(place, (plan, scenario))| {
                 let tags = Tags::new(scenario.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
                     .with("scenario", &plan.part.name);
                 let (mut context, lending) = lender.lend(&plan.part, &scenario.plugin, tags)?;
                 adapt(&mut context, scenario, plan);
+                let book = self.ledger.book(&plan.part.name);
+                context.ledger = Some(Arc::clone(&book));
+                context.tables = Some(tables::first(self.plan, place));
                 let context = Arc::new(context);
                 // Preflight, setup and teardown are no load: their samples go nowhere.
                 let worker = lending.worker(stopped.clone())?;
+                let records = worker.records.clone();
                 let runner =
                     Runner::new(&plan.part.plugin, worker, Arc::clone(&context)).map_err(|error| error.to_string())?;
-                Ok(Stage { plan, context, lending, runner, state: None, touched: false })
+                Ok(Stage { plan, context, lending, runner, book, records, state: None, touched: false })
             })
             .collect()
     }
@@ -330,7 +316,7 @@ impl Run<'_> {
         stages: &[Stage<'_>],
         lender: &Lender<'_>,
         registry: Registry,
-        incidents: mpsc::UnboundedReceiver<kperf_plugin::Incident>,
+        incidents: &mut mpsc::UnboundedReceiver<Incident>,
     ) -> std::io::Result<Option<Outcomes>> {
         let (messages, inbox) = mpsc::unbounded_channel();
         let observers = tokio::select! {
@@ -413,8 +399,11 @@ impl Run<'_> {
             Ok(Post { plugin: part.plugin.clone(), context, lending, messages: messages.clone() })
         };
         let (mut collectors, mut reporters) = (Vec::new(), Vec::new());
-        for (part, collector) in self.plan.collectors.iter().zip(&self.plan.suite.collectors) {
-            let started = CollectorHandle::start(post(part, &collector.plugin, "collector")?, collector.interval).await;
+        let place = self.plan.scenarios.len();
+        for (at, (part, collector)) in self.plan.collectors.iter().zip(&self.plan.suite.collectors).enumerate() {
+            let mut post = post(part, &collector.plugin, "collector")?;
+            post.context.tables = Some(tables::first(self.plan, place + at));
+            let started = CollectorHandle::start(post, collector.interval).await;
             collectors.push(started.map_err(|message| (part.name.clone(), message))?);
         }
         for (part, reporter) in self.plan.reporters.iter().zip(&self.plan.suite.reporters) {
@@ -423,24 +412,19 @@ impl Run<'_> {
         }
         Ok((collectors, reporters))
     }
+}
 
-    async fn tear_down(&self, stages: &[Stage<'_>]) -> Vec<report::Incident> {
-        let mut failures = Vec::new();
-        for stage in stages.iter().filter(|stage| stage.touched) {
-            let state = stage.state.as_deref().unwrap_or_default();
-            if let Err(error) = stage.runner.teardown(state).await {
-                let source = stage.plan.part.name.clone();
-                crate::terminal::error(&format!("teardown of {source}: {error}"));
-                failures.push(report::Incident {
-                    source,
-                    kind: "teardown".to_owned(),
-                    message: error.to_string(),
-                    count: 1,
-                });
-            }
-        }
-        failures
+/// What is known of a run that ends before load.
+fn give_up(mut journal: Journal, failure: Option<(String, CallError)>) -> std::io::Result<Outcomes> {
+    if let Some((source, error)) = failure {
+        let (kind, message) = match error {
+            CallError::Failed { kind, message } => (kind.to_string(), message),
+            CallError::Fault { fault, message } => (fault.name().to_owned(), message),
+        };
+        crate::terminal::error(&format!("{source}: {kind}: {message}"));
+        journal.incident(report::Incident { source, kind, message, count: 1 })?;
     }
+    Ok((journal, Vec::new(), Some(Exit::NotReady)))
 }
 
 /// Lowers this thread's priority, now that the workers, which would inherit it, are there: where cores are few, what is done

@@ -22,6 +22,9 @@ use crate::terminal::{Live, Standing};
 /// Workers hand over at each full second; so much later their samples are here.
 const SETTLE: Duration = Duration::from_millis(200);
 
+/// How long workers that were told to drop everything may take for it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How the load phase ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LoadEnd {
@@ -76,7 +79,7 @@ pub(super) struct Monitor<'a> {
     thresholds: Vec<Judged<'a>>,
     reporters: Vec<ReporterHandle>,
     messages: mpsc::UnboundedReceiver<Message>,
-    incidents: mpsc::UnboundedReceiver<Incident>,
+    incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
     phase: watch::Sender<Phase>,
     pending: Option<Interval>,
 }
@@ -92,7 +95,7 @@ pub(super) struct Brief<'a> {
     pub(super) progress: Vec<Vec<Arc<Progress>>>,
     pub(super) reporters: Vec<ReporterHandle>,
     pub(super) messages: mpsc::UnboundedReceiver<Message>,
-    pub(super) incidents: mpsc::UnboundedReceiver<Incident>,
+    pub(super) incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
     pub(super) phase: watch::Sender<Phase>,
 }
 
@@ -148,8 +151,21 @@ impl<'a> Monitor<'a> {
         let watched = self.watch_until_done(live, interrupts).await;
         if watched.is_err() {
             self.phase.send_replace(Phase::Abandon);
+            self.wait_for_workers().await;
         }
         watched
+    }
+
+    /// Waits until no worker can create anything more on a target, so that what is removed next stays removed.
+    async fn wait_for_workers(&mut self) {
+        let mut working: usize = self.scenarios.iter().map(|scenario| scenario.working).sum();
+        while working > 0 {
+            match tokio::time::timeout(PATIENCE, self.messages.recv()).await {
+                Ok(Some(Message::Done { .. })) => working -= 1,
+                Ok(Some(Message::Samples(_) | Message::Records(_))) => {}
+                Ok(None) | Err(_) => return,
+            }
+        }
     }
 
     async fn watch_until_done(&mut self, live: &mut Live, interrupts: &Interrupts) -> io::Result<LoadEnd> {
@@ -206,6 +222,7 @@ impl<'a> Monitor<'a> {
                 Some(pending) => pending.merge(interval),
                 none => *none = Some(interval),
             },
+            Message::Records(rows) => self.journal.records(&rows)?,
             Message::Done { scenario, error } => {
                 let Some(watched) = self.scenarios.get_mut(scenario) else { return Ok(()) };
                 watched.working = watched.working.saturating_sub(1);
@@ -315,15 +332,7 @@ impl<'a> Monitor<'a> {
     }
 
     fn note(&mut self, incident: Incident) -> io::Result<()> {
-        if !incident.message.is_empty() {
-            tracing::warn!("{}: {}: {}", incident.source, incident.kind, incident.message);
-        }
-        self.journal.incident(report::Incident {
-            source: incident.source.to_string(),
-            kind: incident.kind.to_string(),
-            message: incident.message,
-            count: incident.count,
-        })
+        self.journal.incident(told(incident))
     }
 
     /// Judges every threshold on what there is so far, and stops the run where a breach is to do that.
@@ -387,6 +396,19 @@ impl<'a> Monitor<'a> {
         let now = Instant::now();
         let stopping = *self.phase.borrow() != Phase::Run;
         self.scenarios.iter().map(|scenario| scenario.standing(self.epoch, now, stopping)).collect()
+    }
+}
+
+/// Logs a plugin's incident and makes it one of the report.
+pub(super) fn told(incident: Incident) -> report::Incident {
+    if !incident.message.is_empty() {
+        tracing::warn!("{}: {}: {}", incident.source, incident.kind, incident.message);
+    }
+    report::Incident {
+        source: incident.source.to_string(),
+        kind: incident.kind.to_string(),
+        message: incident.message,
+        count: incident.count,
     }
 }
 

@@ -7,7 +7,7 @@ use kperf_plugin::{Collector, Event, Fault, Incident, Incidents, Plugin, PluginC
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::lending::Lending;
-use super::worker::{Message, unix_ns};
+use super::worker::{Message, send_records, unix_ns};
 
 /// Events that a reporter may be behind; further ones are dropped and counted.
 const QUEUE: usize = 64;
@@ -97,6 +97,7 @@ fn hand_over(worker: &WorkerContext, messages: &mpsc::UnboundedSender<Message>) 
     if !interval.is_empty() {
         let _ = messages.send(Message::Samples(interval));
     }
+    send_records(worker, messages);
 }
 
 /// A reporter at work.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kperf_load::{Finished, Iteration, Phase, Progress, Schedule, Shared, Signals, Slice, User, Users, drive};
 use kperf_metrics::{Builtin, Interval, SeriesId, Shard};
-use kperf_plugin::{IterationOutcome, Plugin, PluginContext, Runner, RunnerPool, WorkerContext};
+use kperf_plugin::{IterationOutcome, Plugin, PluginContext, Record, Runner, RunnerPool, WorkerContext};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
@@ -24,6 +24,8 @@ const BATCHES: u32 = 128;
 pub(super) enum Message {
     /// A second's samples.
     Samples(Interval),
+    /// A second's rows of records.
+    Records(Vec<Record>),
     /// The worker is done; its last samples came before.
     Done {
         /// The scenario's place in the plan.
@@ -207,6 +209,15 @@ impl Ticker {
         self.seen = stats;
         // Nobody listens any more once the run has been abandoned.
         let _ = self.messages.send(Message::Samples(interval));
+        send_records(&self.context, &self.messages);
+    }
+}
+
+/// Hands over the rows that plugins have appended since this was last done.
+pub(super) fn send_records(context: &WorkerContext, messages: &mpsc::UnboundedSender<Message>) {
+    let rows = context.records.take();
+    if !rows.is_empty() {
+        let _ = messages.send(Message::Records(rows));
     }
 }
 

@@ -6,11 +6,13 @@
 mod above;
 mod figures;
 mod live;
+mod removal;
 mod summary;
 
 pub use above::AboveBars;
 pub use figures::{count, quantity, seconds};
 pub use live::{Live, Standing};
+pub use removal::Removal;
 pub use summary::print as print_summary;
 
 use std::io::{self, IsTerminal, Write};

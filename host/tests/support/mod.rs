@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod things;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -65,6 +67,18 @@ impl Kperf {
     pub fn summary(&self) -> serde_json::Value {
         json(&self.out().join("summary.json"))
     }
+}
+
+/// The JSON that a URL of a loopback server answers with.
+pub fn get(url: &str) -> serde_json::Value {
+    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "GET /{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{url}: {answer}"));
+    serde_json::from_str(body).unwrap_or_else(|error| panic!("{url}: {error}: {answer}"))
 }
 
 /// A file of JSON.

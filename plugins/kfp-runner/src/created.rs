@@ -40,8 +40,7 @@ impl Kind {
     }
 }
 
-/// Creates something: `request` sends the request, `id` tells the id out of its answer. Returns the answer, and the number
-/// of the ledger's entry.
+/// Creates something: `request` sends the request, `id` tells the id out of its answer.
 ///
 /// # Errors
 /// What the request failed with. Unless the server has refused it, the thing stays in the ledger: it may be there.
@@ -51,12 +50,12 @@ pub async fn create<T>(
     name: &str,
     request: impl Future<Output = Result<T, Trouble>>,
     id: impl FnOnce(&T) -> &str,
-) -> Result<(T, u64), Trouble> {
+) -> Result<T, Trouble> {
     let pending = Pending::new(kind.word(), &full_name(tenant, name));
     match request.await {
         Ok(created) => {
-            let entry = pending.created(id(&created));
-            Ok((created, entry))
+            pending.created(id(&created));
+            Ok(created)
         }
         Err(trouble) => {
             if trouble.is_refusal() {

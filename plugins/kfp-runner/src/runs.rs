@@ -57,8 +57,7 @@ impl Runs {
         };
         let submitted = clock::now();
         let create = api::runs::create(&tenant, &run);
-        let ((run, exchange), _) =
-            created::create(Kind::Run, &tenant, wanted.name, create, |(run, _)| &run.run_id).await?;
+        let (run, exchange) = created::create(Kind::Run, &tenant, wanted.name, create, |(run, _)| &run.run_id).await?;
         let accepted = clock::now();
         if let Some(exchange) = exchange {
             self.offset.borrow_mut().observe(&exchange);

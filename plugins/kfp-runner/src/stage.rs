@@ -67,7 +67,7 @@ async fn place(tenant: &Tenant, marker: &str, file: File, experiment: Option<&st
 /// Uploads a pipeline. Returns its id and its version's.
 pub async fn upload(tenant: &Tenant, name: &str, file: File) -> Result<(String, String), Trouble> {
     let upload = pipelines::upload(tenant, name, file);
-    let ((pipeline, _), _) = created::create(Kind::Pipeline, tenant, name, upload, |(id, _)| id).await?;
+    let (pipeline, _) = created::create(Kind::Pipeline, tenant, name, upload, |(id, _)| id).await?;
     let version = pipelines::latest_version(tenant, &pipeline).await?;
     Ok((pipeline, version))
 }
@@ -90,7 +90,7 @@ async fn find_or_create(tenant: &Tenant, name: &str) -> Result<String, Trouble> 
 /// Creates an experiment. Returns its id.
 pub async fn create_experiment(tenant: &Tenant, name: &str) -> Result<String, Trouble> {
     let create = experiments::create(tenant, name);
-    Ok(created::create(Kind::Experiment, tenant, name, create, String::as_str).await?.0)
+    created::create(Kind::Experiment, tenant, name, create, String::as_str).await
 }
 
 /// Reads the pipeline's file, and changes it as the parameters say. Returns what to upload, and the pipeline's components.

@@ -105,6 +105,7 @@ async fn measure(name: &str, plugin: &Plugin, context: PluginContext, users: u32
     let worker = WorkerContext {
         registry: registry.clone(),
         shard: Arc::clone(&shard),
+        records: kperf_plugin::Records::default(),
         http: Client::new(OriginConfig::default()),
         epoch: Instant::now(),
         stop: watch::channel(false).1,

@@ -10,6 +10,8 @@ pub mod capabilities {
         world: "capabilities",
         imports: {
             "kperf:plugin/random": store,
+            // A word that can't be written down ends the call.
+            "kperf:plugin/ledger": trappable,
         },
     });
 }

@@ -44,6 +44,14 @@ impl CallError {
     }
 }
 
+/// A capability that ends the guest's call: going on would do harm.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Stopped {
+    pub(crate) fault: Fault,
+    pub(crate) message: String,
+}
+
 /// A store for one instance, with every limit set.
 pub(crate) fn store(engine: &Engine, services: &Arc<Services>) -> Store<Guest> {
     let mut store = Store::new(engine.wasmtime(), Guest::new(services));
@@ -105,6 +113,10 @@ pub(crate) fn settle(store: &mut Store<Guest>) {
 pub(crate) fn diagnose(store: &Store<Guest>, error: &wasmtime::Error) -> CallError {
     let guest = store.data();
     let limits = &guest.services.plugin.limits;
+    if let Some(Stopped { fault, message }) = error.downcast_ref() {
+        let message = guest.services.worker.redactor.redact(message).into_owned();
+        return CallError::Fault { fault: *fault, message };
+    }
     let (fault, message) = match error.downcast_ref::<Trap>() {
         Some(Trap::Interrupt) if guest.cpu.exceeded() => {
             let limit = limits.cpu;

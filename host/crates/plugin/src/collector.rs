@@ -31,7 +31,7 @@ impl Collector {
     /// If the plugin is no collector.
     pub fn new(plugin: &Plugin, worker: WorkerContext, context: Arc<PluginContext>) -> Result<Self, WrongWorld> {
         let Exports::Collector(pre) = plugin.exports() else { return Err(WrongWorld::new(plugin, World::Collector)) };
-        let services = Services::new(worker, context, &plugin.description().metrics);
+        let services = Services::new(worker, context, plugin.description());
         Ok(Self { pre: pre.clone(), plugin: plugin.clone(), services, instance: None })
     }
 

@@ -11,7 +11,9 @@ use tokio::sync::watch;
 
 use crate::fault::Incidents;
 use crate::grants::Grants;
+use crate::ledger::Book;
 use crate::limits::Limits;
+use crate::record::Records;
 use crate::secret::Redactor;
 
 /// What one thread lends to the plugins that run on it. Cheap to clone.
@@ -21,6 +23,8 @@ pub struct WorkerContext {
     pub registry: Registry,
     /// Where this thread's samples go. Only this thread locks it, but for the hand-over once a second.
     pub shard: Arc<Mutex<Shard>>,
+    /// Where this thread's records go.
+    pub records: Records,
     /// This thread's HTTP client, configured for the target.
     pub http: kperf_http::Client,
     /// When the run started: the guests' clock counts from here.
@@ -97,6 +101,10 @@ pub struct PluginContext {
     pub requests: RequestDefaults,
     /// The folder of the run in which the plugin may leave files. None refuses them.
     pub artifacts: Option<PathBuf>,
+    /// Where the plugin's creations are written down. None for all but runners.
+    pub ledger: Option<Arc<Book>>,
+    /// The number that the plugin's first table has in the run. None where records are not kept.
+    pub tables: Option<u32>,
     /// How users share instances; none by how the guest was built.
     pub isolation: Option<Isolation>,
     /// How many users share an instance at most, if they do.
@@ -122,6 +130,8 @@ impl Default for PluginContext {
             tags: Tags::default(),
             requests: RequestDefaults::default(),
             artifacts: None,
+            ledger: None,
+            tables: None,
             isolation: None,
             group: DEFAULT_GROUP,
         }

@@ -5,9 +5,10 @@ use serde_json::Value;
 
 use crate::bindings::types;
 use crate::series::is_key;
+use crate::table::{self, Table};
 
 /// What a plugin is and offers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Description {
     /// The plugin's name, `[a-z][a-z0-9-]*`.
     pub name: String,
@@ -19,6 +20,8 @@ pub struct Description {
     pub modes: Vec<Mode>,
     /// Every metric that the plugin may record.
     pub metrics: Vec<MetricDef>,
+    /// Every table that the plugin may append records to; names differ.
+    pub tables: Vec<Table>,
 }
 
 /// Something that a plugin can be asked to do.
@@ -44,6 +47,12 @@ impl Description {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the plugin's description is wrong: {0}")]
 pub struct DescriptionError(String);
+
+impl DescriptionError {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
 
 const LONGEST_METRIC: usize = 64;
 
@@ -76,7 +85,8 @@ impl TryFrom<types::Description> for Description {
             }
             metrics.push(def);
         }
-        Ok(Self { name: raw.name, version: raw.version, summary: raw.summary, modes, metrics })
+        let tables = table::tables(raw.tables)?;
+        Ok(Self { name: raw.name, version: raw.version, summary: raw.summary, modes, metrics, tables })
     }
 }
 
@@ -106,13 +116,16 @@ fn definition(metric: &types::Metric) -> Result<MetricDef, DescriptionError> {
         types::MetricKind::Rate => MetricKind::Rate,
         types::MetricKind::Distribution => MetricKind::Distribution,
     };
-    let unit = match metric.unit {
+    Ok(MetricDef::new(&metric.name, kind, unit(metric.unit), &metric.description))
+}
+
+pub(crate) fn unit(unit: types::Unit) -> Unit {
+    match unit {
         types::Unit::None => Unit::None,
         types::Unit::Seconds => Unit::Seconds,
         types::Unit::Bytes => Unit::Bytes,
         types::Unit::Ratio => Unit::Ratio,
-    };
-    Ok(MetricDef::new(&metric.name, kind, unit, &metric.description))
+    }
 }
 
 #[cfg(test)]

@@ -42,6 +42,16 @@ pub enum Fault {
     InvalidSample,
     /// More series than the limit; samples of new series are dropped.
     SeriesLimit,
+    /// What is about to be created can't be written down, so it must not be created.
+    LedgerFailed,
+    /// More words for the ledger than `limits.samples` per second.
+    LedgerFlood,
+    /// A record that does not fit a table of the plugin's description; it is dropped.
+    InvalidRecord,
+    /// More records than `limits.samples`, or more bytes of them than fit; what was beyond is dropped.
+    RecordFlood,
+    /// A capability that this kind of plugin does not have.
+    WrongWorld,
     /// The file is no component.
     NotAComponent,
     /// The component speaks another version of the contract.
@@ -70,6 +80,11 @@ impl Fault {
             Self::UndeclaredMetric => "undeclared-metric",
             Self::InvalidSample => "invalid-sample",
             Self::SeriesLimit => "series-limit",
+            Self::LedgerFailed => "ledger-failed",
+            Self::LedgerFlood => "ledger-flood",
+            Self::InvalidRecord => "invalid-record",
+            Self::RecordFlood => "record-flood",
+            Self::WrongWorld => "wrong-world",
             Self::NotAComponent => "not-a-component",
             Self::BadVersion => "bad-version",
             Self::Unsupported => "unsupported",

@@ -2,7 +2,8 @@
 //!
 //! In come a component's bytes and, per worker thread and scenario, what the host lends to it: grants, limits, the
 //! thread's HTTP client and metric shard. Out come a [`Plugin`] with its [`Description`], the calls of the three worlds
-//! ([`Runner`], [`Collector`], [`Reporter`]), samples in the shard, and [`Incident`]s.
+//! ([`Runner`], [`Collector`], [`Reporter`]), samples in the shard, [`Record`]s, [`Incident`]s, and the [`Ledger`] of what
+//! guests create.
 //!
 //! Guests are hostile until proven otherwise: whatever one does ends as an outcome with a name ([`Fault`]), never as a
 //! panic, and never reaches another plugin.
@@ -22,14 +23,17 @@ mod fault;
 mod grants;
 mod group;
 mod guest;
+mod ledger;
 mod limits;
 mod load;
 mod random;
+mod record;
 mod reporter;
 mod runner;
 mod secret;
 mod series;
 mod services;
+mod table;
 mod wasi;
 
 pub use anatomy::{AnatomyError, CONTRACT_VERSION, World};
@@ -41,8 +45,11 @@ pub use description::{Description, DescriptionError, Mode};
 pub use engine::{Engine, EngineConfig, EngineError, TICK};
 pub use fault::{Fault, Incident, Incidents};
 pub use grants::{Grants, HostGrant, HostGrantError};
+pub use ledger::{Book, Entry, LEDGER_FILE, Ledger, LedgerError};
 pub use limits::Limits;
 pub use load::{LoadError, Plugin};
+pub use record::{Cell, Record, Records};
 pub use reporter::{Event, Reporter, ThresholdChange};
 pub use runner::{Finding, IsolationError, IterationOutcome, Outcome, Runner, RunnerPool, WrongWorld};
 pub use secret::{Credential, CredentialError, Redactor, Secret};
+pub use table::{Column, ColumnType, Span, Table};

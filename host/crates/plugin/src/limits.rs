@@ -11,7 +11,8 @@ pub struct Limits {
     pub memory: usize,
     /// The longest stretch that guest code may run without giving the processor back.
     pub cpu: Duration,
-    /// How long `describe`, `preflight`, `setup`, `open`, `teardown` and each call of a collector or reporter may take.
+    /// How long `describe`, `preflight`, `setup`, `open`, `teardown` and each call of a collector or reporter may take, and
+    /// how long a `cleanup` may go without removing anything.
     pub call: Duration,
     /// How long one iteration may take. None is without end.
     pub iteration: Option<Duration>,

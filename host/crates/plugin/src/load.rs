@@ -20,6 +20,7 @@ use crate::description::{Description, DescriptionError};
 use crate::engine::Engine;
 use crate::fault::{Fault, Incidents};
 use crate::guest::Guest;
+use crate::record::Records;
 use crate::services::Services;
 
 /// Why a plugin can't be used.
@@ -173,6 +174,7 @@ fn nowhere() -> (WorkerContext, PluginContext) {
     let registry = Registry::default();
     let worker = WorkerContext {
         shard: Arc::new(Mutex::new(Shard::new(registry.clone(), 0))),
+        records: Records::default(),
         registry,
         http: kperf_http::Client::new(kperf_http::OriginConfig::default()),
         epoch: Instant::now(),

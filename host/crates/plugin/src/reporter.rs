@@ -69,7 +69,7 @@ impl Reporter {
     /// If the plugin is no reporter.
     pub fn new(plugin: &Plugin, worker: WorkerContext, context: Arc<PluginContext>) -> Result<Self, WrongWorld> {
         let Exports::Reporter(pre) = plugin.exports() else { return Err(WrongWorld::new(plugin, World::Reporter)) };
-        let services = Services::new(worker, context, &plugin.description().metrics);
+        let services = Services::new(worker, context, plugin.description());
         Ok(Self { pre: pre.clone(), plugin: plugin.clone(), services, instance: None })
     }
 

@@ -11,11 +11,12 @@ use crate::anatomy::World;
 use crate::bindings::runner::RunnerPre;
 use crate::bindings::runner::exports::kperf::plugin::runner_api::{Guest as Exported, Scenario};
 use crate::bindings::types;
-use crate::call::{self, CallError};
+use crate::call::{self, CallError, Stopped};
 use crate::context::{Isolation, PluginContext, WorkerContext};
 use crate::fault::Fault;
 use crate::group::{Answer, Blueprint, Group};
 use crate::guest::Guest;
+use crate::ledger::Entry;
 use crate::load::{Exports, Plugin};
 use crate::services::Services;
 
@@ -110,7 +111,7 @@ impl Runner {
     /// If the plugin is no runner.
     pub fn new(plugin: &Plugin, worker: WorkerContext, context: Arc<PluginContext>) -> Result<Self, WrongWorld> {
         let Exports::Runner(pre) = plugin.exports() else { return Err(WrongWorld::new(plugin, World::Runner)) };
-        let services = Services::new(worker, context, &plugin.description().metrics);
+        let services = Services::new(worker, context, plugin.description());
         Ok(Self { pre: pre.clone(), plugin: plugin.clone(), services })
     }
 
@@ -159,6 +160,39 @@ impl Runner {
         let (scenario, state) = (self.scenario(), state.to_vec());
         let done = self.once(async |exports, accessor| exports.call_teardown(accessor, scenario, state).await).await?;
         done.map_err(|failure| CallError::failed(&self.services, &failure))
+    }
+
+    /// Removes these entries' things from the target, in an instance of its own; the [`Book`](crate::Book) of the context
+    /// tells which are gone afterwards. The call may go on as long as it removes something every `limits.call`. Give the
+    /// runner a context whose `stop` is not set.
+    ///
+    /// # Errors
+    /// If the plugin says so, broke down, or removed nothing for too long.
+    pub async fn cleanup(&self, entries: Vec<Entry>) -> Result<(), CallError> {
+        let entry =
+            |entry: Entry| types::Entry { number: entry.number, kind: entry.kind, name: entry.name, id: entry.id };
+        let (scenario, entries) = (self.scenario(), entries.into_iter().map(entry).collect::<Vec<_>>());
+        let done = self.once_within(Duration::MAX, async |exports, accessor| {
+            tokio::select! {
+                done = exports.call_cleanup(accessor, scenario, entries) => done,
+                stopped = self.stalled() => Err(stopped.into()),
+            }
+        });
+        done.await?.map_err(|failure| CallError::failed(&self.services, &failure))
+    }
+
+    /// Waits until nothing has been removed for `limits.call`.
+    async fn stalled(&self) -> Stopped {
+        let limit = self.services.plugin.limits.call;
+        let begun = Instant::now();
+        loop {
+            let last = self.services.plugin.ledger.as_ref().map_or(begun, |book| book.last_removed().max(begun));
+            if last.elapsed() >= limit {
+                let message = format!("nothing was removed for {limit:?}");
+                return Stopped { fault: Fault::CallTimeout, message };
+            }
+            tokio::time::sleep_until((last + limit).into()).await;
+        }
     }
 
     /// A pool in which iterations run, for this thread's share of the users. Instances are made when they are needed.
@@ -210,9 +244,19 @@ impl Runner {
         &self,
         call: impl AsyncFnOnce(&Exported, &wasmtime::component::Accessor<Guest>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
+        self.once_within(self.services.plugin.limits.call, call).await
+    }
+
+    async fn once_within<R>(
+        &self,
+        limit: Duration,
+        call: impl AsyncFnOnce(&Exported, &wasmtime::component::Accessor<Guest>) -> wasmtime::Result<R>,
+    ) -> Result<R, CallError> {
         let mut store = call::store(self.plugin.engine(), &self.services);
-        let limit = self.services.plugin.limits.call;
-        let plugin = call::limited(&mut store, limit, async |store| self.pre.instantiate_async(store).await).await?;
+        let plugin = call::limited(&mut store, self.services.plugin.limits.call, async |store| {
+            self.pre.instantiate_async(store).await
+        });
+        let plugin = plugin.await?;
         let exports = plugin.kperf_plugin_runner_api();
         call::limited(&mut store, limit, async |store| {
             store.run_concurrent(async |accessor| call::attended(accessor, call(exports, accessor)).await).await?

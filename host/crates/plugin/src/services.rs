@@ -4,15 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kperf_metrics::{MetricDef, Shard};
+use kperf_metrics::Shard;
 use parking_lot::Mutex;
 
+use crate::bindings::records::Value;
+use crate::call::Stopped;
 use crate::capability::http::Prepared;
 use crate::context::{PluginContext, WorkerContext};
+use crate::description::Description;
 use crate::fault::{Fault, IncidentBook};
 use crate::limits::Meter;
 use crate::random::Stream;
+use crate::record::Record;
 use crate::series::{SeriesBook, Unrecorded};
+use crate::table::{self, Table};
 
 /// See the module. Locked only by the thread that runs the plugin, so never contended.
 pub(crate) struct Services {
@@ -23,6 +28,7 @@ pub(crate) struct Services {
     pub(crate) http: Prepared,
     /// From which the streams of iterations are made.
     pub(crate) random_root: u64,
+    tables: Vec<Table>,
     /// Nanoseconds that guests ran since they were last counted.
     guest_cpu: AtomicU64,
     state: Mutex<State>,
@@ -33,15 +39,16 @@ struct State {
     book: IncidentBook,
     samples: Meter,
     log_lines: Meter,
+    ledger: Meter,
     /// For `traceparent`; unlike the guests' streams it differs from run to run.
     trace: Stream,
 }
 
 impl Services {
-    pub(crate) fn new(worker: WorkerContext, plugin: Arc<PluginContext>, metrics: &[MetricDef]) -> Arc<Self> {
+    pub(crate) fn new(worker: WorkerContext, plugin: Arc<PluginContext>, description: &Description) -> Arc<Self> {
         let mut series = SeriesBook::new(worker.registry.clone(), plugin.tags.clone());
         let mut book = IncidentBook::new(Arc::clone(&plugin.name), worker.incidents.clone());
-        for metric in metrics {
+        for metric in &description.metrics {
             if let Err(conflict) = series.declare(metric) {
                 book.fault(Fault::UndeclaredMetric, 1, || conflict.to_string());
             }
@@ -51,6 +58,7 @@ impl Services {
             book,
             samples: Meter::new(plugin.limits.samples),
             log_lines: Meter::new(plugin.limits.log_lines),
+            ledger: Meter::new(plugin.limits.samples),
             trace: Stream::new(rand::random()),
         };
         Arc::new(Self {
@@ -59,6 +67,7 @@ impl Services {
             plugin,
             capable: true,
             http: Prepared::default(),
+            tables: description.tables.clone(),
             guest_cpu: AtomicU64::new(0),
             state: Mutex::new(state),
         })
@@ -66,7 +75,7 @@ impl Services {
 
     /// Services for a plugin that describes itself.
     pub(crate) fn incapable((worker, plugin): (WorkerContext, PluginContext)) -> Arc<Self> {
-        let mut services = Self::new(worker, Arc::new(plugin), &[]);
+        let mut services = Self::new(worker, Arc::new(plugin), &Description::default());
         if let Some(services) = Arc::get_mut(&mut services) {
             services.capable = false;
         }
@@ -109,6 +118,38 @@ impl Services {
             });
         }
         usize::try_from(granted).unwrap_or(usize::MAX)
+    }
+
+    /// Takes a row; one that does not fit its table, or that is beyond the budget of samples, is dropped, counted and
+    /// reported.
+    pub(crate) fn append(&self, name: &str, row: Vec<Value>) {
+        let Some(first) = self.plugin.tables else {
+            return self.fault(Fault::WrongWorld, 1, "records of a plugin of this kind are not kept");
+        };
+        let (place, cells) = match table::fit(&self.tables, name, row, &self.worker.redactor) {
+            Ok(fits) => fits,
+            Err(unfit) => return self.fault(Fault::InvalidRecord, 1, &unfit.to_string()),
+        };
+        let table = u32::try_from(place).map_or(u32::MAX, |place| first.saturating_add(place));
+        let granted = self.state.lock().samples.take(1, Instant::now()) == 1;
+        if !granted || !self.worker.records.push(Record { table, cells }) {
+            let limit = self.plugin.limits.samples;
+            let message = format!(
+                "more than {limit} records and samples per second, or 16 MiB of records; the rest is dropped: append less \
+                 or raise `limits.samples`"
+            );
+            self.fault(Fault::RecordFlood, 1, &message);
+        }
+    }
+
+    /// Takes a word for the ledger from the budget. Unlike samples none may be dropped: beyond it the call ends.
+    pub(crate) fn admit_word(&self) -> Result<(), Stopped> {
+        if self.state.lock().ledger.take(1, Instant::now()) == 1 {
+            return Ok(());
+        }
+        let limit = self.plugin.limits.samples;
+        let message = format!("more than {limit} words for the ledger per second (`limits.samples`)");
+        Err(Stopped { fault: Fault::LedgerFlood, message })
     }
 
     /// Whether a log line may be written.

@@ -6,7 +6,7 @@ mod schedule;
 use std::{collections::BTreeSet, time::Duration};
 
 use kperf_plugin_sdk::{
-    ColumnType, Failure, Iteration, Scenario, Table, Unit, clock, duration, ledger,
+    ColumnType, Failure, Iteration, Scenario, Table, Unit, clock, duration,
     metrics::{self, Sample},
     records::{self, Value},
 };
@@ -164,22 +164,20 @@ impl ScheduledRuns {
     pub async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
         let index = self.runs.tenants.index(iteration.user);
         let tenant = self.runs.tenants.get(index);
-        let (mut life, entry) = self.create(index, &tenant, iteration).await?;
+        let mut life = self.create(index, &tenant, iteration).await?;
         let followed = self.follow(&tenant, &mut life, iteration).await;
+        // Its entry in the ledger stays: a run that it has just started may show only later, and the clean-up looks for it.
         let removed = recurring::remove(&tenant, &life.id).await;
-        // Only once no more runs can come; if it can't be deleted now, the clean-up tries again.
-        if removed.is_ok() {
-            ledger::removed(entry);
-        }
         followed?;
         self.report(&life);
         Ok(removed?)
     }
 
-    async fn create(&self, index: usize, tenant: &Tenant, iteration: &Iteration) -> Result<(Life, u64), Failure> {
+    async fn create(&self, index: usize, tenant: &Tenant, iteration: &Iteration) -> Result<Life, Failure> {
         let place = self.stage.place(index);
         // The names of the runs begin with the first 25 letters of this one.
-        let name = format!("s{}-{}-{}", iteration.user, iteration.number, self.marker);
+        let prefix = &self.params.common.run_name_prefix;
+        let name = format!("{prefix}-s{}-{}-{}", iteration.user, iteration.number, self.marker);
         let wanted = NewRecurringRun {
             display_name: &name,
             experiment_id: &place.experiment,
@@ -194,13 +192,13 @@ impl ScheduledRuns {
             },
         };
         let create = recurring::create(tenant, &wanted);
-        let ((made, exchange), entry) =
+        let (made, exchange) =
             created::create(Kind::RecurringRun, tenant, &name, create, |(made, _)| &made.recurring_run_id).await?;
         if let Some(exchange) = exchange {
             self.runs.offset.borrow_mut().observe(&exchange);
         }
         let created = made.created_at.0.unwrap_or_else(|| clock::wall().as_secs_f64());
-        Ok((Life { id: made.recurring_run_id, created, ..Life::default() }, entry))
+        Ok(Life { id: made.recurring_run_id, created, ..Life::default() })
     }
 
     /// Looks at the runs that come, until all instants have passed and their runs have ended.

@@ -1,14 +1,56 @@
-//! What plugins create on their targets.
+//! What plugins create on their targets, written down before the request leaves.
 
 use crate::bindings::ledger::Host;
+use crate::call::Stopped;
+use crate::fault::Fault;
 use crate::guest::Guest;
+use crate::ledger::{Book, LedgerError};
+use crate::services::Services;
+use crate::table::cut;
+
+/// The longest kind in bytes; a longer one is cut.
+const LONGEST_KIND: usize = 64;
+/// The longest name and the longest id in bytes; longer ones are cut.
+const LONGEST_NAME: usize = 512;
 
 impl Host for Guest {
-    fn creating(&mut self, _kind: String, _name: String) -> u64 {
-        0
+    fn creating(&mut self, kind: String, name: String) -> wasmtime::Result<u64> {
+        let Some(book) = book(&self.services)? else { return Ok(0) };
+        let redactor = &self.services.worker.redactor;
+        // Redaction comes first: a cut secret is not found any more.
+        let (kind, name) = (redactor.redact(&kind), redactor.redact(&name));
+        Ok(book.creating(cut(&kind, LONGEST_KIND), cut(&name, LONGEST_NAME)).map_err(stopped)?)
     }
 
-    fn created(&mut self, _entry: u64, _id: String) {}
+    fn created(&mut self, entry: u64, id: String) -> wasmtime::Result<()> {
+        let Some(book) = book(&self.services)? else { return Ok(()) };
+        let id = self.services.worker.redactor.redact(&id);
+        Ok(book.created(entry, cut(&id, LONGEST_NAME)).map_err(stopped)?)
+    }
 
-    fn removed(&mut self, _entry: u64) {}
+    fn removed(&mut self, entry: u64) -> wasmtime::Result<()> {
+        let Some(book) = book(&self.services)? else { return Ok(()) };
+        if let Err(error) = book.removed(entry) {
+            // The thing is gone, which does no harm: a cleanup that ended for this would leave more behind.
+            self.services.fault(Fault::LedgerFailed, 1, &error.to_string());
+        }
+        Ok(())
+    }
+}
+
+/// The ledger, if this plugin has one.
+fn book(services: &Services) -> Result<Option<&Book>, Stopped> {
+    if !services.capable {
+        return Ok(None);
+    }
+    let Some(book) = &services.plugin.ledger else {
+        services.fault(Fault::WrongWorld, 1, "only runners have a ledger; what this plugin creates is not removed");
+        return Ok(None);
+    };
+    services.admit_word()?;
+    Ok(Some(book))
+}
+
+fn stopped(error: LedgerError) -> Stopped {
+    Stopped { fault: Fault::LedgerFailed, message: error.to_string() }
 }

@@ -4,5 +4,9 @@ use crate::bindings::records::{Host, Value};
 use crate::guest::Guest;
 
 impl Host for Guest {
-    fn append(&mut self, _table: String, _row: Vec<Value>) {}
+    fn append(&mut self, table: String, row: Vec<Value>) {
+        if self.services.capable {
+            self.services.append(&table, row);
+        }
+    }
 }

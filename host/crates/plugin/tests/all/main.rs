@@ -4,6 +4,7 @@
 
 mod capabilities;
 mod faults;
+mod ledger;
 mod load;
 mod observers;
 mod server;

@@ -71,7 +71,7 @@ async fn serve(mut stream: TcpStream, heads: Arc<Mutex<Vec<String>>>) -> std::io
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let status = if path == "/missing" { "404 Not Found" } else { "200 OK" };
-        let body = r#"{"state":"ok"}"#;
+        let body = r#"{"state":"ok","id":"id-1"}"#;
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         stream.write_all(answer.as_bytes()).await?;
     }

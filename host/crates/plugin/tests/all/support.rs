@@ -8,8 +8,8 @@ use std::time::Instant;
 use kperf_http::{Client, OriginConfig};
 use kperf_metrics::{Delta, Registry, Shard, Tags};
 use kperf_plugin::{
-    Engine, EngineConfig, Grants, Incident, Incidents, Limits, Plugin, PluginContext, Redactor, Runner, RunnerPool,
-    WorkerContext,
+    Engine, EngineConfig, Grants, Incident, Incidents, Limits, Plugin, PluginContext, Records, Redactor, Runner,
+    RunnerPool, WorkerContext,
 };
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -56,6 +56,7 @@ impl Worker {
         let (stop, stopped) = watch::channel(false);
         let context = WorkerContext {
             shard: Arc::new(Mutex::new(Shard::new(registry.clone(), 0))),
+            records: Records::default(),
             registry,
             http: Client::new(OriginConfig::default()),
             epoch: Instant::now(),

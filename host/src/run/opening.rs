@@ -1,0 +1,86 @@
+//! What is known of a run before anything happens: the first line of its journal.
+
+use kperf_suite::{Scenario, TargetRef};
+
+use super::secrets::Secrets;
+use super::tables;
+use super::worker::unix_ns;
+use crate::plan::{Plan, PlannedScenario, describe};
+use crate::report::{self, Machine, Opening, PluginInfo, RunInfo, ScenarioInfo, Status};
+
+/// The identity of a run that begins now.
+pub(super) fn opening(plan: &Plan, secrets: &Secrets) -> Opening {
+    let start_unix_ns = unix_ns();
+    let mut plugins: Vec<PluginInfo> = Vec::new();
+    for part in plan.parts() {
+        let description = part.plugin.description();
+        let info = PluginInfo {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: format!("sha256:{}", part.plugin.digest()),
+            source: part.source.clone(),
+        };
+        if !plugins.contains(&info) {
+            plugins.push(info);
+        }
+    }
+    let start = report::instant(start_unix_ns);
+    Opening {
+        run: RunInfo {
+            id: run_id(&start, start_unix_ns),
+            suite: plan.suite.name.clone(),
+            suite_digest: report::digest_of(plan.suite.sources.text().as_bytes()),
+            environment: plan.suite.environment.clone(),
+            overrides: secrets.redactor.redact(plan.suite.sources.sets()).lines().map(str::to_owned).collect(),
+            suite_folder: plan.folder.canonicalize().unwrap_or_else(|_| plan.folder.clone()).display().to_string(),
+            plugins,
+            host_version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_commit: report::commit_of(&plan.folder),
+            machine: Machine::detect(),
+            start_unix_ns,
+            start,
+            end: None,
+            status: Status::Running,
+        },
+        scenarios: plan
+            .scenarios
+            .iter()
+            .zip(&plan.suite.scenarios)
+            .map(|(it, of)| scenario_info(plan, it, of))
+            .collect(),
+        thresholds: plan.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
+        tables: tables::all(plan),
+    }
+}
+
+/// `20261122-101500-3f9a`: sortable, and short enough for the names of what plugins create.
+fn run_id(start: &str, unix_ns: u64) -> String {
+    let digits: String = start.chars().filter(char::is_ascii_digit).collect();
+    let (day, time) = (digits.get(..8).unwrap_or("0"), digits.get(8..14).unwrap_or("0"));
+    let spread = unix_ns ^ (u64::from(std::process::id()) << 32);
+    format!("{day}-{time}-{:04x}", spread.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48)
+}
+
+/// What stands for the target that is inside the host.
+pub(super) const SIMULATED: &str = "simulated";
+
+/// Where a scenario's requests go, for people and for a later cleanup.
+pub(super) fn target_of(plan: &Plan, scenario: &Scenario) -> Option<String> {
+    match &scenario.plugin.target.as_ref()?.value {
+        TargetRef::Simulated => Some(SIMULATED.to_owned()),
+        TargetRef::Named(name) => Some(plan.suite.targets.get(name)?.address.base_url().unwrap_or(SIMULATED).to_owned()),
+    }
+}
+
+fn scenario_info(plan: &Plan, scenario: &PlannedScenario, of: &Scenario) -> ScenarioInfo {
+    ScenarioInfo {
+        name: scenario.part.name.clone(),
+        plugin: scenario.part.plugin.description().name.clone(),
+        mode: scenario.part.mode.clone(),
+        executor: describe(&scenario.schedule.executor),
+        open_model: scenario.schedule.executor.is_open(),
+        workers: scenario.workers as usize,
+        target: target_of(plan, of),
+        thresholds: scenario.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
+    }
+}
