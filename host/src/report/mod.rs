@@ -6,6 +6,7 @@
 //!
 //! This module knows nothing of plugins or of how load is made, and prints nothing.
 
+mod capacity;
 mod condense;
 mod finish;
 mod histograms;
@@ -17,9 +18,14 @@ mod seconds;
 mod series;
 mod summary;
 
+pub use capacity::{
+    CapacityOutcome, CapacityStanding, CapacityState, CapacityStep, CapacitySummary, CriterionSummary, RateSummary,
+};
 pub use finish::{ReportError, finish};
 pub use incident::Incident;
-pub use journal::{End, Journal, Opening, ScenarioChange, ScenarioInfo, ThresholdChange, ThresholdState};
+pub use journal::{
+    CapacityChange, End, Journal, Opening, ScenarioChange, ScenarioInfo, ThresholdChange, ThresholdState,
+};
 pub use run_info::{Machine, PluginInfo, RunInfo, Status, commit_of, digest_of, instant};
 pub use summary::{
     CheckSummary, FailureKind, GeneratorSummary, Iterations, MetricSummary, OperationSummary, Phases, ReasonSummary,

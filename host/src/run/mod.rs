@@ -10,6 +10,7 @@ mod monitor;
 mod observers;
 mod recorder;
 mod secrets;
+mod steering;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -178,6 +179,11 @@ fn scenario_info(scenario: &PlannedScenario) -> ScenarioInfo {
         open_model: scenario.schedule.executor.is_open(),
         workers: scenario.workers as usize,
         thresholds: scenario.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
+        criteria: scenario
+            .schedule
+            .executor
+            .search()
+            .map(|_| scenario.criteria.iter().map(|criterion| criterion.text.clone()).collect()),
     }
 }
 
@@ -343,7 +349,7 @@ impl Run<'_> {
         };
         let epoch = Instant::now() + LEAD;
         let (phase, signals) = signals();
-        let mut progress = Vec::new();
+        let (mut progress, mut shares) = (Vec::new(), Vec::new());
         for (number, stage) in stages.iter().enumerate() {
             let shared = Arc::new(Shared::new(epoch));
             let mut of_scenario = Vec::new();
@@ -366,11 +372,12 @@ impl Run<'_> {
                 })?;
             }
             progress.push(of_scenario);
+            shares.push(shared);
         }
         drop(messages);
         give_way();
-        let brief =
-            Brief { journal, registry, plan: self.plan, epoch, progress, reporters, messages: inbox, incidents, phase };
+        let (plan, messages) = (self.plan, inbox);
+        let brief = Brief { journal, registry, plan, epoch, progress, shares, reporters, messages, incidents, phase };
         let tags: Vec<Tags> = stages.iter().map(|stage| stage.context.tags.clone()).collect();
         let mut monitor = Monitor::new(brief, &tags).map_err(|limit| std::io::Error::other(limit.to_string()))?;
         let names: Vec<String> = stages.iter().map(|stage| stage.plan.part.name.clone()).collect();
