@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kperf_load::{Executor, Pacer, Rate, Schedule, Stage};
+use kperf_load::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search, SearchPlan, Stage};
 use kperf_metrics::{Builtin, MetricDef, Threshold};
 use kperf_plugin::{Engine, Plugin, World};
 use kperf_suite::{Diagnostic, Diagnostics, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef};
@@ -53,6 +53,8 @@ pub struct PlannedScenario {
     pub workers: u32,
     /// What must hold.
     pub thresholds: Vec<PlannedThreshold>,
+    /// What must hold for a step of a capacity search to hold; none for other loads.
+    pub criteria: Vec<PlannedThreshold>,
 }
 
 /// A threshold that was checked against the metric it is about.
@@ -99,8 +101,13 @@ pub async fn make(
         let threads = workers.or(scenario.workers.map(u32::from)).unwrap_or(cores).clamp(1, users.max(1));
         let metrics = part.as_ref().map_or(&[][..], |part| &part.plugin.description().metrics);
         let thresholds = planner.thresholds(&scenario.thresholds, metrics, part.is_some(), &suite.sources);
+        // A search judges its steps; only what it found is judged at the end.
+        let of_steps = |it: &PlannedThreshold| {
+            schedule.executor.search().is_some() && it.threshold.metric() != Builtin::Capacity.name()
+        };
+        let (criteria, thresholds) = thresholds.into_iter().partition(of_steps);
         if let Some(part) = part {
-            scenarios.push(PlannedScenario { part, schedule, workers: threads, thresholds });
+            scenarios.push(PlannedScenario { part, schedule, workers: threads, thresholds, criteria });
         }
     }
     let mut collectors = Vec::new();
@@ -311,15 +318,26 @@ fn executor(shape: &Shape) -> Executor {
             pre_allocated_vus,
             max_vus,
         },
+        Shape::CapacitySearch(search) => Executor::CapacitySearch(CapacitySearch {
+            plan: SearchPlan {
+                start: search.start_rate.per_second(),
+                max: search.max_rate.per_second(),
+                growth: search.growth,
+                precision: search.precision.ratio(),
+                confirm: search.confirm,
+            },
+            step: search.step,
+            settle: search.settle,
+            recover: search.recover,
+            max_duration: search.max_duration,
+            pre_allocated_vus: search.pre_allocated_vus,
+            max_vus: search.max_vus,
+        }),
     }
 }
 
-/// As a ratio of whole numbers: a millionth of an arrival per hour is the finest step, so that every rate that a suite can
-/// name per second, minute or hour is exact.
 fn rate(rate: kperf_suite::Rate) -> Rate {
-    const HOURS: u64 = 1_000_000;
-    let count = (rate.per_second() * 3600.0 * HOURS as f64).round() as u64;
-    Rate::new(count, Duration::from_secs(3600 * HOURS)).unwrap_or(Rate::ZERO)
+    Rate::from_per_second(rate.per_second())
 }
 
 impl Plan {
@@ -348,12 +366,20 @@ impl Plan {
                 "  when       {} to {}{}, then up to {} for running iterations",
                 kperf_suite::DurationText(schedule.start),
                 kperf_suite::DurationText(end),
-                if schedule.executor.is_open() { "" } else { " at the latest" },
+                if schedule.executor.is_open() && schedule.executor.search().is_none() { "" } else { " at the latest" },
                 kperf_suite::DurationText(schedule.graceful_stop)
             );
             let _ = writeln!(text, "  load       {}", describe(&schedule.executor));
+            if let Some(search) = schedule.executor.search() {
+                let _ = writeln!(text, "  steps      {}", steps(search));
+                let best = kperf_suite::DurationText(search.step / 10);
+                let _ = writeln!(text, "  suits      iterations of up to {best}, a tenth of a step");
+            }
             let users = schedule.executor.max_users();
             let _ = writeln!(text, "  users      up to {users} on {}", plural(scenario.workers, "worker"));
+            for criterion in &scenario.criteria {
+                let _ = writeln!(text, "  each step  {}", criterion.text);
+            }
             for threshold in &scenario.thresholds {
                 let _ = writeln!(text, "  must hold  {}", threshold.text);
             }
@@ -403,14 +429,30 @@ pub(crate) fn plural(count: u32, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
+/// The steps of a search for people, and about how long they take together.
+fn steps(search: &CapacitySearch) -> String {
+    let time = kperf_suite::DurationText;
+    let count = Search::new(search.plan).steps_left();
+    // Judging a step and starting the next one on a full second take one.
+    let each = search.step + Duration::from_secs(1);
+    let all = each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)).min(search.max_duration);
+    format!(
+        "about {count} of {} ({} not judged), together {}, and up to {} to recover after one that breaks",
+        time(search.step),
+        time(search.settle),
+        time(all),
+        time(search.recover),
+    )
+}
+
 /// An executor for people: `constant-arrival-rate 200/s for 1m`.
 #[must_use]
 pub fn describe(executor: &Executor) -> String {
     let time = kperf_suite::DurationText;
-    let per_second = |rate: Rate| {
-        let value = rate.as_per_second();
+    let a_second = |value: f64| {
         if value >= 1.0 || value == 0.0 { format!("{}/s", round(value)) } else { format!("{}/m", round(value * 60.0)) }
     };
+    let per_second = |rate: Rate| a_second(rate.as_per_second());
     match executor {
         Executor::ConstantVus { vus, duration, .. } => {
             format!("constant-vus: {} for {}", plural(*vus, "user"), time(*duration))
@@ -434,6 +476,13 @@ pub fn describe(executor: &Executor) -> String {
             let ramp = stages.iter().map(|it| format!(" to {} in {}", per_second(it.target), time(it.duration)));
             format!("ramping-arrival-rate: from {}{}", per_second(*start_rate), ramp.collect::<Vec<_>>().join(","))
         }
+        Executor::CapacitySearch(CapacitySearch { plan, .. }) => format!(
+            "capacity-search: from {} to at most {}, to within {} %, confirmed {} times",
+            a_second(plan.start),
+            a_second(plan.max),
+            round(plan.precision * 100.0),
+            plan.confirm
+        ),
     }
 }
 

@@ -6,14 +6,15 @@ use std::{
 };
 
 use kperf_metrics::{
-    Arrivals, Builtin, Delta, Evaluation, Evidence, Judged, Outcome, Saturation, Tags, Threshold, Totals, Unit,
-    Verdict, judge,
+    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Judged, Outcome, Saturation, Searched, Tags, Threshold,
+    Totals, Unit, Verdict, judge,
 };
 
 use super::{
-    CheckSummary, End, FailureKind, GeneratorSummary, Incident, Iterations, MetricSummary, Opening, OperationSummary,
-    Phases, ReasonSummary, RecordsSummary, ScenarioChange, ScenarioInfo, ScenarioState, ScenarioSummary, Spread,
-    Status, StatusCount, Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, summary::VERSION,
+    CapacityChange, CapacityStanding, CapacityState, CapacityStep, CapacitySummary, CheckSummary, End, FailureKind,
+    GeneratorSummary, Incident, Iterations, MetricSummary, Opening, OperationSummary, Phases, ReasonSummary,
+    RecordsSummary, ScenarioChange, ScenarioInfo, ScenarioState, ScenarioSummary, Spread, Status, StatusCount, Summary,
+    ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, summary::VERSION,
 };
 use crate::exit::Exit;
 
@@ -39,13 +40,21 @@ pub(super) struct Story {
     /// The end of the last interval, in nanoseconds since the Unix epoch.
     pub(super) last: u64,
     loads: BTreeMap<String, Load>,
+    searches: BTreeMap<String, (CapacityStanding, Vec<CapacityStep>)>,
 }
 
 impl Story {
     pub(super) fn new(opening: Opening, totals: Totals) -> Self {
         let last = opening.run.start_unix_ns;
-        let (incidents, records, aborted, loads) = Default::default();
-        Self { opening, totals, incidents, records, aborted, end: None, last, loads }
+        let (incidents, records, aborted, loads, searches) = Default::default();
+        Self { opening, totals, incidents, records, aborted, end: None, last, loads, searches }
+    }
+
+    /// Takes in what a capacity search has found.
+    pub(super) fn search(&mut self, change: CapacityChange) {
+        let (standing, steps) = self.searches.entry(change.scenario).or_default();
+        *standing = change.standing;
+        steps.extend(change.step);
     }
 
     /// Takes in a scenario's change of state.
@@ -132,10 +141,23 @@ impl Story {
     }
 
     fn evidence(&self, judged: &[Judged], scenarios: &[ScenarioSummary], interrupted: bool) -> Evidence {
-        let names = scenarios.iter().map(|scenario| scenario.name.clone());
-        let open = scenarios.iter().filter(|scenario| scenario.open_model);
+        // A search goes where a target, and perhaps the generator, can't follow; it has judged each of its steps itself.
+        let steady = scenarios.iter().filter(|scenario| scenario.capacity.is_none());
+        let names = steady.clone().map(|scenario| scenario.name.clone());
+        let open = steady.filter(|scenario| scenario.open_model);
+        let searches: Vec<_> = scenarios.iter().filter_map(|scenario| searched(scenario, judged)).collect();
+        let open_ends = |it: &&Searched| it.unanswered.is_some();
+        let unproven = |it: &Judged| {
+            matches!(it.evaluation, Evaluation::Breach(_))
+                && searches.iter().filter(open_ends).any(|search| search.scenario == it.scenario)
+        };
+        let thresholds = judged.iter().map(|it| {
+            // More may have been carried: below the bound is not breached.
+            if unproven(it) { Judged { evaluation: Evaluation::NoSamples, ..it.clone() } } else { it.clone() }
+        });
         Evidence {
-            thresholds: judged.to_vec(),
+            thresholds: thresholds.collect(),
+            searches: searches.clone(),
             generators: names.map(|name| (name.clone(), Saturation::of(&self.totals, &name))).collect(),
             arrivals: open
                 .map(|scenario| {
@@ -185,6 +207,11 @@ impl Story {
             start: load.started.map(instant),
             end: load.started.map(|_| instant(load.finished.unwrap_or(self.last))),
             elapsed: load.elapsed.as_secs_f64(),
+            capacity: info.criteria.as_ref().map(|_| {
+                let unknown = (CapacityStanding::new(), Vec::new());
+                let (standing, steps) = self.searches.get(&info.name).unwrap_or(&unknown);
+                CapacitySummary::new(standing, steps)
+            }),
             iterations: iterations(&of, load),
             iteration_duration: of.spread(Builtin::IterationDuration),
             iteration_response_time: of.spread(Builtin::IterationResponseTime),
@@ -283,6 +310,21 @@ impl Selection<'_> {
             _ => None,
         })
     }
+}
+
+/// A scenario's search and whether it answers what is asked. That is the capacity itself, or, where a threshold asks for no
+/// more than a least one, whether at least that was carried.
+fn searched(scenario: &ScenarioSummary, judged: &[Judged]) -> Option<Searched> {
+    let capacity = scenario.capacity.as_ref()?;
+    let mut asked = judged.iter().filter(|it| it.scenario == scenario.name).peekable();
+    let least = |it: &Judged| {
+        let comparison = Threshold::parse(&it.text).map(|threshold| threshold.comparison());
+        matches!(it.evaluation, Evaluation::Pass(_))
+            && matches!(comparison, Ok(Comparison::Greater | Comparison::GreaterOrEqual))
+    };
+    let answered = capacity.state == CapacityState::Found || (asked.peek().is_some() && asked.all(least));
+    let why = || format!("the capacity of `{}` is {}", scenario.name, capacity.answer);
+    Some(Searched { scenario: scenario.name.clone(), unanswered: (!answered).then(why) })
 }
 
 fn per_second(count: u64, elapsed: Duration) -> f64 {

@@ -129,6 +129,7 @@ impl<'a> Retelling<'a> {
                         story.aborted.insert((change.scenario, change.threshold));
                     }
                 }
+                Entry::Capacity(change) => story.search(*change),
                 Entry::Incident(incident) => incidents.add(incident),
                 Entry::End(end) => story.end = Some(end),
             }
@@ -242,6 +243,7 @@ mod tests {
                     "http_req_duration{operation=create} p(95) < 500ms".into(),
                     "checks rate > 99%".into(),
                 ],
+                criteria: None,
             }],
             thresholds: vec!["http_reqs rate == 20/s".into()],
             tables: Vec::new(),

@@ -13,7 +13,7 @@ use std::{
 use kperf_metrics::{Interval, IntervalRecord, MetricDef, Registry, Tags};
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, RunInfo, TableInfo, records};
+use super::{CapacityStanding, CapacityStep, Incident, RunInfo, TableInfo, records};
 
 /// The journal's name in the run's folder.
 const FILE: &str = "journal.jsonl";
@@ -52,6 +52,9 @@ pub struct ScenarioInfo {
     pub target: Option<String>,
     /// Its thresholds, as they stand in the suite.
     pub thresholds: Vec<String>,
+    /// Of a capacity search: what must hold for a step to hold, as it stands in the suite. None for other loads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criteria: Option<Vec<String>>,
 }
 
 /// A scenario that changes its state.
@@ -105,6 +108,17 @@ pub struct ThresholdChange {
     pub unix_ns: u64,
 }
 
+/// A capacity search that has come further.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CapacityChange {
+    /// The scenario.
+    pub scenario: String,
+    /// The step that was judged; none when the search ended without a further one.
+    pub step: Option<CapacityStep>,
+    /// How the search stands after it.
+    pub standing: CapacityStanding,
+}
+
 /// The run is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
@@ -134,6 +148,7 @@ pub(super) enum Entry {
     Interval(IntervalRecord),
     Scenario(ScenarioChange),
     Threshold(ThresholdChange),
+    Capacity(Box<CapacityChange>),
     Incident(Incident),
     End(End),
 }
@@ -209,6 +224,14 @@ impl Journal {
     /// When the disk is full or gone.
     pub fn threshold(&mut self, change: ThresholdChange) -> io::Result<()> {
         self.append(&Entry::Threshold(change))
+    }
+
+    /// Appends what a capacity search has found.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn capacity(&mut self, change: CapacityChange) -> io::Result<()> {
+        self.append(&Entry::Capacity(Box::new(change)))
     }
 
     /// Appends an incident. Equal ones add up in the summary.

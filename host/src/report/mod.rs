@@ -7,6 +7,7 @@
 //!
 //! This module knows nothing of plugins or of how load is made, and prints nothing.
 
+mod capacity;
 mod condense;
 mod finish;
 mod histograms;
@@ -20,9 +21,14 @@ mod series;
 mod summary;
 mod trace;
 
+pub use capacity::{
+    CapacityOutcome, CapacityStanding, CapacityState, CapacityStep, CapacitySummary, CriterionSummary, RateSummary,
+};
 pub use finish::{ReportError, finish};
 pub use incident::Incident;
-pub use journal::{End, Journal, Opening, ScenarioChange, ScenarioInfo, ThresholdChange, ThresholdState, opening};
+pub use journal::{
+    CapacityChange, End, Journal, Opening, ScenarioChange, ScenarioInfo, ThresholdChange, ThresholdState, opening,
+};
 pub use records::{ColumnInfo, ColumnKind, RecordsSummary, SpanInfo, TableInfo};
 pub use run_info::{Machine, PluginInfo, RunInfo, Status, commit_of, digest_of, instant};
 pub use summary::{

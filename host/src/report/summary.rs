@@ -9,7 +9,7 @@ use kperf_metrics::Figures;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Incident, RecordsSummary, RunInfo};
+use super::{CapacitySummary, Incident, RecordsSummary, RunInfo};
 
 /// The version that is written.
 pub(super) const VERSION: u32 = 1;
@@ -53,7 +53,7 @@ pub struct VerdictSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReasonSummary {
     /// A short word: `threshold-breached`, `no-samples`, `late-starts`, `busy-workers`, `dropped-arrivals`,
-    /// `missing-samples`, `interrupted`.
+    /// `no-capacity`, `missing-samples`, `interrupted`.
     pub kind: String,
     /// The scenario that it is about, if it is about one.
     pub scenario: Option<String>,
@@ -123,6 +123,8 @@ pub struct ScenarioSummary {
     pub end: Option<String>,
     /// How long load was made, in seconds: what rates are divided by.
     pub elapsed: f64,
+    /// What its capacity search found; none for other loads.
+    pub capacity: Option<CapacitySummary>,
     /// Its iterations.
     pub iterations: Iterations,
     /// An iteration from its real start to its end, in seconds.

@@ -13,6 +13,7 @@ mod opening;
 mod recorder;
 mod removal;
 mod secrets;
+mod steering;
 mod tables;
 mod wind_up;
 mod worker;
@@ -329,7 +330,7 @@ impl Run<'_> {
         };
         let epoch = Instant::now() + LEAD;
         let (phase, signals) = signals();
-        let mut progress = Vec::new();
+        let (mut progress, mut shares) = (Vec::new(), Vec::new());
         for (number, stage) in stages.iter().enumerate() {
             let shared = Arc::new(Shared::new(epoch));
             let mut of_scenario = Vec::new();
@@ -352,11 +353,12 @@ impl Run<'_> {
                 })?;
             }
             progress.push(of_scenario);
+            shares.push(shared);
         }
         drop(messages);
         give_way();
-        let brief =
-            Brief { journal, registry, plan: self.plan, epoch, progress, reporters, messages: inbox, incidents, phase };
+        let (plan, messages) = (self.plan, inbox);
+        let brief = Brief { journal, registry, plan, epoch, progress, shares, reporters, messages, incidents, phase };
         let tags: Vec<Tags> = stages.iter().map(|stage| stage.context.tags.clone()).collect();
         let mut monitor = Monitor::new(brief, &tags).map_err(|limit| std::io::Error::other(limit.to_string()))?;
         let names: Vec<String> = stages.iter().map(|stage| stage.plan.part.name.clone()).collect();

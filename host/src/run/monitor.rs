@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kperf_load::{Counts, Pacer, Phase, Progress, Target};
+use kperf_load::{Counts, Pacer, Phase, Progress, Shared, Target};
 use kperf_metrics::{
     Builtin, Delta, Evaluation, Histogram, Interval, Registry, SeriesId, SeriesLimit, Shard, Tags, Totals, Unit,
 };
@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::interrupts::Interrupts;
 use super::observers::ReporterHandle;
+use super::steering::{Ground, Steering};
 use super::worker::{Message, unix_ns};
 use crate::plan::{Plan, PlannedScenario, PlannedThreshold};
 use crate::report::{self, Journal, ScenarioChange, ThresholdChange, ThresholdState};
@@ -21,6 +22,8 @@ use crate::terminal::{Live, Standing};
 
 /// Workers hand over at each full second; so much later their samples are here.
 const SETTLE: Duration = Duration::from_millis(200);
+/// How often capacity searches are looked at.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How long workers that were told to drop everything may take for it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -53,6 +56,8 @@ struct Watched<'a> {
     failed: u64,
     p95: Option<f64>,
     thresholds: Vec<Judged<'a>>,
+    search: Option<Steering<'a>>,
+    capacity: SeriesId,
 }
 
 /// A threshold and how it stood last.
@@ -93,6 +98,8 @@ pub(super) struct Brief<'a> {
     pub(super) epoch: Instant,
     /// Per scenario, of each worker.
     pub(super) progress: Vec<Vec<Arc<Progress>>>,
+    /// Per scenario, of all its workers.
+    pub(super) shares: Vec<Arc<Shared>>,
     pub(super) reporters: Vec<ReporterHandle>,
     pub(super) messages: mpsc::UnboundedReceiver<Message>,
     pub(super) incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
@@ -103,8 +110,11 @@ impl<'a> Monitor<'a> {
     pub(super) fn new(brief: Brief<'a>, tags: &[Tags]) -> Result<Self, SeriesLimit> {
         let registry = brief.registry;
         let mut shard = Shard::new(registry.clone(), unix_ns());
+        let ahead = brief.epoch.saturating_duration_since(Instant::now());
+        let epoch_unix_ns = unix_ns() + u64::try_from(ahead.as_nanos()).unwrap_or(0);
         let mut scenarios = Vec::new();
-        for ((plan, progress), tags) in brief.plan.scenarios.iter().zip(brief.progress).zip(tags) {
+        let each = brief.plan.scenarios.iter().zip(brief.progress).zip(brief.shares).zip(tags);
+        for (((plan, progress), shared), tags) in each {
             let series = |metric: Builtin| registry.series(metric.into(), tags.clone());
             // So that a threshold on failures has something to judge when nothing fails.
             shard.count(series(Builtin::IterationsFailed)?, 0.0);
@@ -123,16 +133,22 @@ impl<'a> Monitor<'a> {
                 failed: 0,
                 p95: None,
                 thresholds: Judged::all(&plan.thresholds),
+                search: Steering::of(
+                    &plan.part.name,
+                    &plan.schedule,
+                    &plan.criteria,
+                    Ground { epoch: brief.epoch, epoch_unix_ns, shared, registry: registry.clone() },
+                ),
+                capacity: series(Builtin::Capacity)?,
             });
         }
-        let ahead = brief.epoch.saturating_duration_since(Instant::now());
         Ok(Self {
             totals: Totals::new(registry.clone()),
             shard,
             registry,
             journal: brief.journal,
             epoch: brief.epoch,
-            epoch_unix_ns: unix_ns() + u64::try_from(ahead.as_nanos()).unwrap_or(0),
+            epoch_unix_ns,
             scenarios,
             thresholds: Judged::all(&brief.plan.thresholds),
             reporters: brief.reporters,
@@ -173,6 +189,9 @@ impl<'a> Monitor<'a> {
         let first = tokio::time::Instant::from_std(self.epoch) + Duration::from_secs(1) + SETTLE;
         let mut seconds = tokio::time::interval_at(first, Duration::from_secs(1));
         seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let searching = self.scenarios.iter().any(|scenario| scenario.search.is_some());
         let mut stopping = false;
         while self.scenarios.iter().any(|scenario| scenario.working > 0) {
             tokio::select! {
@@ -191,6 +210,7 @@ impl<'a> Monitor<'a> {
                     Some(message) => self.take(message)?,
                     None => break,
                 },
+                _ = looks.tick(), if searching => self.steer(live)?,
                 _ = seconds.tick() => {
                     self.second()?;
                     live.show(&self.standings());
@@ -218,10 +238,15 @@ impl<'a> Monitor<'a> {
 
     fn take(&mut self, message: Message) -> io::Result<()> {
         match message {
-            Message::Samples(interval) => match &mut self.pending {
-                Some(pending) => pending.merge(interval),
-                none => *none = Some(interval),
-            },
+            Message::Samples(interval) => {
+                for search in self.scenarios.iter_mut().filter_map(|scenario| scenario.search.as_mut()) {
+                    search.samples(&interval);
+                }
+                match &mut self.pending {
+                    Some(pending) => pending.merge(interval),
+                    none => *none = Some(interval),
+                }
+            }
             Message::Records(rows) => self.journal.records(&rows)?,
             Message::Done { scenario, error } => {
                 let Some(watched) = self.scenarios.get_mut(scenario) else { return Ok(()) };
@@ -240,7 +265,7 @@ impl<'a> Monitor<'a> {
                     let now = Instant::now();
                     watched.finished = Some(now.saturating_duration_since(self.epoch));
                     let mut elapsed = now.saturating_duration_since(self.epoch + watched.plan.schedule.start);
-                    if watched.plan.schedule.executor.is_open() {
+                    if watched.plan.schedule.executor.is_open() && watched.search.is_none() {
                         // Arrivals came for so long; what the last ones took beyond that is no part of their rate.
                         elapsed = elapsed.min(watched.pacer.total_duration());
                     }
@@ -255,6 +280,27 @@ impl<'a> Monitor<'a> {
                     self.tell(&Event::ScenarioFinished(name));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Lets capacity searches go on.
+    fn steer(&mut self, live: &Live) -> io::Result<()> {
+        if *self.phase.borrow() != Phase::Run {
+            return Ok(());
+        }
+        let now = Instant::now();
+        for scenario in &mut self.scenarios {
+            let counts = scenario.counts();
+            let Some(search) = &mut scenario.search else { continue };
+            let Some(change) = search.look(now, counts) else { continue };
+            if let Some(step) = &change.step {
+                live.step(&change.scenario, step);
+            }
+            if let Some(capacity) = search.capacity() {
+                self.shard.gauge(scenario.capacity, capacity);
+            }
+            self.journal.capacity(change)?;
         }
         Ok(())
     }
@@ -447,16 +493,17 @@ impl Watched<'_> {
             scenario: self.plan.part.name.clone(),
             state,
             elapsed,
-            planned: Some(planned),
-            share: if self.finished.is_some() {
-                1.0
-            } else {
-                (elapsed.as_secs_f64() / planned.as_secs_f64().max(1e-9)).min(1.0)
+            planned: self.search.is_none().then_some(planned),
+            share: match &self.search {
+                _ if self.finished.is_some() => 1.0,
+                Some(search) => search.share(),
+                None => (elapsed.as_secs_f64() / planned.as_secs_f64().max(1e-9)).min(1.0),
             },
             stage: (stage.index + 1, stage.count),
-            target: match self.pacer.target(elapsed) {
-                Target::Users(users) => crate::plan::plural(users, "user"),
-                Target::PerSecond(rate) => format!("{}/s", crate::terminal::count(rate)),
+            target: match (&self.search, self.pacer.target(elapsed)) {
+                (Some(search), _) => search.doing(),
+                (None, Target::Users(users)) => crate::plan::plural(users, "user"),
+                (None, Target::PerSecond(rate)) => format!("{}/s", crate::terminal::count(rate)),
             },
             users: counts.active.into(),
             iterations: counts.finished,

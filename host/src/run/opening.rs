@@ -68,7 +68,9 @@ pub(super) const SIMULATED: &str = "simulated";
 pub(super) fn target_of(plan: &Plan, scenario: &Scenario) -> Option<String> {
     match &scenario.plugin.target.as_ref()?.value {
         TargetRef::Simulated => Some(SIMULATED.to_owned()),
-        TargetRef::Named(name) => Some(plan.suite.targets.get(name)?.address.base_url().unwrap_or(SIMULATED).to_owned()),
+        TargetRef::Named(name) => {
+            Some(plan.suite.targets.get(name)?.address.base_url().unwrap_or(SIMULATED).to_owned())
+        }
     }
 }
 
@@ -82,5 +84,10 @@ fn scenario_info(plan: &Plan, scenario: &PlannedScenario, of: &Scenario) -> Scen
         workers: scenario.workers as usize,
         target: target_of(plan, of),
         thresholds: scenario.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
+        criteria: scenario
+            .schedule
+            .executor
+            .search()
+            .map(|_| scenario.criteria.iter().map(|criterion| criterion.text.clone()).collect()),
     }
 }

@@ -31,6 +31,16 @@ pub fn count(value: f64) -> String {
     }
 }
 
+/// So many a second, or a minute where that is less than one: `12.3/s`, `7/m`.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    if per_second >= 1.0 || per_second == 0.0 {
+        format!("{}/s", count(per_second))
+    } else {
+        format!("{}/m", count(per_second * 60.0))
+    }
+}
+
 /// A value in a metric's unit.
 #[must_use]
 pub fn quantity(value: f64, unit: kperf_metrics::Unit) -> String {
@@ -79,6 +89,9 @@ mod tests {
         }
         for (value, text) in [(0.0, "0"), (7.0, "7"), (1234.0, "1234"), (12_345.0, "12.3k"), (4_560_000.0, "4.56M")] {
             assert_eq!(count(value), text, "{value}");
+        }
+        for (value, text) in [(0.0, "0/s"), (28.74, "28.7/s"), (0.5, "30/m"), (0.002, "0.12/m")] {
+            assert_eq!(rate(value), text, "{value}");
         }
         assert_eq!(quantity(1536.0, kperf_metrics::Unit::Bytes), "1.50 KiB");
         assert_eq!(quantity(0.015, kperf_metrics::Unit::Ratio), "1.50 %");

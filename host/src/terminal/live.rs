@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{BAD, Display, FAINT, STRONG, count, seconds};
+use super::capacity::{marked, reason};
+use super::{BAD, Display, FAINT, STRONG, count, rate, seconds};
+use crate::report::CapacityStep;
 
 /// How a scenario stands, once a second.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +24,7 @@ pub struct Standing {
     pub share: f64,
     /// The current stage and how many there are.
     pub stage: (usize, usize),
-    /// What the schedule asks for now: `20/s`, `50 users`.
+    /// What the schedule asks for now: `20/s`, `50 users`; of a capacity search what it does and knows.
     pub target: String,
     /// Virtual users in an iteration.
     pub users: u64,
@@ -125,6 +127,19 @@ impl Live {
                 ));
             }
         }
+    }
+
+    /// Shows how a step of a capacity search went.
+    pub fn step(&self, scenario: &str, step: &CapacityStep) {
+        let why = reason(step);
+        let why = if why.is_empty() { why } else { format!("  {FAINT}{why}{FAINT:#}") };
+        self.display.line(&format!(
+            "{} {scenario}: step {} at {} {}{why}",
+            marked(step.outcome),
+            step.number,
+            rate(step.rate),
+            step.outcome.word()
+        ));
     }
 
     /// Takes the bars away; what they showed is in the summary.

@@ -4,13 +4,14 @@
 //! results. Colours respect `NO_COLOR`, `CLICOLOR_FORCE` and pipes.
 
 mod above;
+mod capacity;
 mod figures;
 mod live;
 mod removal;
 mod summary;
 
 pub use above::AboveBars;
-pub use figures::{count, quantity, seconds};
+pub use figures::{count, quantity, rate, seconds};
 pub use live::{Live, Standing};
 pub use removal::Removal;
 pub use summary::print as print_summary;

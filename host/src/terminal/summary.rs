@@ -66,6 +66,9 @@ fn scenario(scenario: &ScenarioSummary) {
     for failure in &iterations.failures {
         out(&format!("    {BAD}{}{BAD:#} {}", failure.kind, count(failure.count as f64)));
     }
+    if let Some(capacity) = &scenario.capacity {
+        super::capacity::print(capacity);
+    }
     for check in &scenario.checks {
         let total = check.passes + check.fails;
         let mark = if check.fails == 0 { format!("{GOOD}✓{GOOD:#}") } else { format!("{BAD}✗{BAD:#}") };
@@ -75,7 +78,7 @@ fn scenario(scenario: &ScenarioSummary) {
     metrics(&scenario.metrics);
 }
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
     for column in table.column_iter_mut().skip(1) {
@@ -87,7 +90,7 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-fn show(table: &Table) {
+pub(super) fn show(table: &Table) {
     for line in table.lines() {
         out(&format!(" {}", line.trim_end()));
     }
@@ -163,7 +166,7 @@ fn metrics(metrics: &[MetricSummary]) {
 }
 
 /// A value in a unit given by its name.
-fn named(value: f64, unit: &str) -> String {
+pub(super) fn named(value: f64, unit: &str) -> String {
     use kperf_metrics::Unit;
     let unit = match unit {
         "seconds" => Unit::Seconds,

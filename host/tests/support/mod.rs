@@ -149,6 +149,21 @@ impl Target {
         Self::answering(move || delay)
     }
 
+    /// Has so many slots that each take `service` for a request, up to a tenth more or less as `seed` decides; further requests
+    /// wait in line. Carries `slots / service` requests a second.
+    pub fn slots(slots: usize, service: Duration, seed: u64) -> Self {
+        let free = std::sync::Mutex::new((vec![Instant::now(); slots], seed));
+        Self::answering(move || {
+            let now = Instant::now();
+            let (free, state) = &mut *free.lock().unwrap();
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let roll = (*state >> 33) as f64 / (1_u64 << 31) as f64;
+            let slot = free.iter_mut().min().unwrap();
+            *slot = now.max(*slot) + service.mul_f64(0.9 + 0.2 * roll);
+            *slot - now
+        })
+    }
+
     fn answering(delay: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         let delay = Arc::new(delay);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

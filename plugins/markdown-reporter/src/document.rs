@@ -82,6 +82,9 @@ fn scenario(out: &mut String, scenario: &Scenario) -> fmt::Result {
         iterations.failed,
         iterations.dropped
     )?;
+    if let Some(capacity) = &scenario.capacity {
+        writeln!(out, "\nCapacity: {}.", plain(&capacity.answer))?;
+    }
     if !scenario.operations.is_empty() {
         writeln!(
             out,
@@ -145,6 +148,7 @@ mod tests {
         let summary = r#"{"run":{"id":"r1","suite":"quick"},"verdict":{"outcome":"fail","reasons":[{"text":"too\nslow"}]},
             "thresholds":[{"scenario":"runs","text":"a p(95) < 1s","outcome":"breach","value":1.5,"unit":"seconds"}],
             "scenarios":[{"name":"runs","executor":"constant-vus","elapsed":10.0,
+              "capacity":{"answer":"9/s: 9/s held (2 of 2), 9.4/s broke (2 of 2)"},
               "iterations":{"count":20,"rate":2.0,"failed":1,"dropped":0},
               "operations":[{"operation":"create_run","count":20,"failures":1,"rate":2.0,
                 "duration":{"count":20,"mean":0.01,"p50":0.01,"p95":0.02,"p99":0.02,"max":0.5}}],
@@ -157,6 +161,7 @@ mod tests {
             "- too slow",
             "| ✗ | `a p(95) < 1s` | runs | 1.5 s |",
             "constant-vus, 10 s: 20 iterations (2/s), 1 failed, 0 dropped.",
+            "Capacity: 9/s: 9/s held (2 of 2), 9.4/s broke (2 of 2).",
             "| create_run | 20 | 1 | 2/s | 10 ms | 10 ms | 20 ms | 20 ms | 500 ms |",
             "| a\\|b | 1 | 2 |",
             "| kfp_run_success{k=v} | 0.95 | | | | |",

@@ -52,10 +52,17 @@ pub struct Scenario {
     pub name: String,
     pub executor: String,
     pub elapsed: f64,
+    pub capacity: Option<Capacity>,
     pub iterations: Iterations,
     pub operations: Vec<Operation>,
     pub checks: Vec<Check>,
     pub metrics: Vec<Metric>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Capacity {
+    pub answer: String,
 }
 
 #[derive(Default, Deserialize)]

@@ -46,7 +46,9 @@ impl Rules {
                 rules.think_time = *think_time;
                 rules.quota = Quota::Shared(*iterations, Arc::clone(shared));
             }
-            Executor::ConstantArrivalRate { .. } | Executor::RampingArrivalRate { .. } => {}
+            Executor::ConstantArrivalRate { .. }
+            | Executor::RampingArrivalRate { .. }
+            | Executor::CapacitySearch { .. } => {}
         }
         rules
     }

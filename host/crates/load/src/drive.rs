@@ -5,25 +5,55 @@ use crate::crew::{Crew, Roster};
 use crate::open::open;
 use crate::signal::Signals;
 use crate::timer::Timer;
-use crate::{Executor, Pacer, Progress, Schedule, Slice, Users};
+use crate::{CapacitySearch, Executor, Pacer, Progress, Rate, Schedule, Slice, Users};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
+
+/// What the workers of a capacity search are to do next. A later order ends the one before, carried out or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Start nothing.
+    Wait,
+    /// Start arrivals at a constant rate.
+    Step {
+        /// When, from the schedule's start on. Ahead by enough that every worker hears of it in time.
+        start: Duration,
+        /// How often.
+        rate: Rate,
+        /// For how long.
+        duration: Duration,
+    },
+    /// Let running iterations end within the graceful stop, and be done.
+    End,
+}
 
 /// What all workers of one schedule share.
 #[derive(Debug)]
 pub struct Shared {
     epoch: std::time::Instant,
     taken: AtomicU64,
+    orders: watch::Sender<Order>,
 }
 
 impl Shared {
     /// For a run whose schedules' starts count from `epoch`. It may lie ahead: the workers then get ready and wait.
     #[must_use]
     pub fn new(epoch: std::time::Instant) -> Self {
-        Self { epoch, taken: AtomicU64::new(0) }
+        Self { epoch, taken: AtomicU64::new(0), orders: watch::Sender::new(Order::Wait) }
+    }
+
+    /// Gives the workers of a capacity search an order; other executors take none.
+    pub fn order(&self, order: Order) {
+        self.orders.send_replace(order);
+    }
+
+    /// Where orders are heard.
+    pub(crate) fn orders(&self) -> watch::Receiver<Order> {
+        self.orders.subscribe()
     }
 
     /// Takes one of `total` shared iterations; whether there was one left.
@@ -116,7 +146,10 @@ async fn drive_with<U: Users>(
     let run = Run { schedule, pacer, slice, users, signals, start, crew };
     let ending = match &schedule.executor {
         Executor::ConstantArrivalRate { pre_allocated_vus, .. }
-        | Executor::RampingArrivalRate { pre_allocated_vus, .. } => open(&run, *pre_allocated_vus, timer).await,
+        | Executor::RampingArrivalRate { pre_allocated_vus, .. } => open(&run, *pre_allocated_vus, None, timer).await,
+        Executor::CapacitySearch(CapacitySearch { pre_allocated_vus, .. }) => {
+            open(&run, *pre_allocated_vus, Some(shared.orders()), timer).await
+        }
         executor => closed(&run, &Rc::new(Rules::new(executor, &shared))).await,
     };
     Finished { ending, elapsed: Instant::now().saturating_duration_since(start) }

@@ -1,6 +1,6 @@
 //! The shapes of load, named and meant as in k6. Only data: what they ask for is computed by [`crate::Pacer`].
 
-use crate::Rate;
+use crate::{Rate, SearchPlan};
 use std::time::Duration;
 
 /// One piece of a ramp: from where the piece before ended, in a straight line to `target`. A stage without length jumps.
@@ -13,8 +13,8 @@ pub struct Stage<T> {
 }
 
 /// How iterations are started. In the closed model (the first four) a user starts its next iteration when its last has
-/// ended and `think_time` has passed; in the open model (the last two) arrivals come whether or not earlier ones ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// ended and `think_time` has passed; in the open model (the others) arrivals come whether or not earlier ones ended.
+#[derive(Debug, Clone, PartialEq)]
 pub enum Executor {
     /// A fixed number of users, iterating for a time.
     ConstantVus {
@@ -81,6 +81,28 @@ pub enum Executor {
         /// Users there may be when all are busy; never fewer than `pre_allocated_vus`. An arrival beyond them is dropped.
         max_vus: u32,
     },
+    /// Arrivals at constant rates, one after the other, each as somebody outside decides ([`crate::Shared::order`]).
+    CapacitySearch(CapacitySearch),
+}
+
+/// A search for the highest rate that a target carries. The loop knows only the users and follows orders; the rest is for
+/// whoever gives them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CapacitySearch {
+    /// Which rates are tried.
+    pub plan: SearchPlan,
+    /// How long a rate is held and judged, `settle` included.
+    pub step: Duration,
+    /// The first part of a step, which is not judged.
+    pub settle: Duration,
+    /// The longest pause after a step that broke, while running iterations end.
+    pub recover: Duration,
+    /// No step starts after this.
+    pub max_duration: Duration,
+    /// Users made before the start.
+    pub pre_allocated_vus: u32,
+    /// Users there may be when all are busy; never fewer than `pre_allocated_vus`. An arrival beyond them is dropped.
+    pub max_vus: u32,
 }
 
 impl Executor {
@@ -95,19 +117,28 @@ impl Executor {
                 stages.iter().map(|stage| stage.target).fold(*start_vus, u32::max)
             }
             Self::ConstantArrivalRate { pre_allocated_vus, max_vus, .. }
-            | Self::RampingArrivalRate { pre_allocated_vus, max_vus, .. } => *max_vus.max(pre_allocated_vus),
+            | Self::RampingArrivalRate { pre_allocated_vus, max_vus, .. }
+            | Self::CapacitySearch(CapacitySearch { pre_allocated_vus, max_vus, .. }) => {
+                *max_vus.max(pre_allocated_vus)
+            }
         }
     }
 
     /// Whether arrivals come at their own pace (the open model) rather than when a user is free.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self, Self::ConstantArrivalRate { .. } | Self::RampingArrivalRate { .. })
+        matches!(self, Self::ConstantArrivalRate { .. } | Self::RampingArrivalRate { .. } | Self::CapacitySearch { .. })
+    }
+
+    /// The capacity search, if it is one.
+    #[must_use]
+    pub fn search(&self) -> Option<&CapacitySearch> {
+        if let Self::CapacitySearch(search) = self { Some(search) } else { None }
     }
 }
 
 /// An executor in its place in the run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// What is done.
     pub executor: Executor,

@@ -3,19 +3,22 @@
 //! Users wait parked between iterations and the one that parked last is taken first: its memory is the warmest, and users
 //! that a burst called for stay out of the way after it. A loop that wakes late starts all that has become due, so
 //! lateness shows in the response times and never in the rate.
+//!
+//! A capacity search is the same loop, run once for each order on the same users.
 
-use crate::Progress;
 use crate::crew::{Member, Occupant, Roster, Seat};
-use crate::drive::{Ending, Run};
+use crate::drive::{Ending, Order, Run};
 use crate::signal::Phase;
 use crate::timer::Timer;
 use crate::user::{Iteration, User, Users};
+use crate::{Pacer, Progress};
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
@@ -89,9 +92,14 @@ impl Pool {
     }
 }
 
-/// Starts this worker's arrivals until the schedule ends or is stopped, and all iterations have ended.
-pub(crate) async fn open<U: Users>(run: &Run<'_, U>, pre_allocated: u32, mut timer: Timer) -> Ending {
-    let most = run.slice.share_of_users(run.schedule.executor.max_users()) as usize;
+/// Starts this worker's arrivals until the schedule, or the last of `orders`, ends or is stopped, and all iterations have
+/// ended.
+pub(crate) async fn open<U: Users>(
+    run: &Run<'_, U>,
+    pre_allocated: u32,
+    orders: Option<watch::Receiver<Order>>,
+    mut timer: Timer,
+) -> Ending {
     let mut pool = Pool { roster: Roster::default(), places: Vec::new(), free: Rc::default() };
     for made in 1..=run.slice.share_of_users(pre_allocated) {
         let place = pool.hire(run);
@@ -100,13 +108,57 @@ pub(crate) async fn open<U: Users>(run: &Run<'_, U>, pre_allocated: u32, mut tim
             yield_now().await;
         }
     }
-    let end = run.start + run.pacer.total_duration();
     let mut stop = pin!(run.signals.clone().reached(Phase::StopStarting));
+    let (ending, stopped_at) = match orders {
+        None => match arrivals(run, &mut pool, &run.pacer, run.start, &mut timer, stop).await {
+            None => (Ending::Completed, run.start + run.pacer.total_duration()),
+            Some(_) => (Ending::Stopped, Instant::now()),
+        },
+        Some(mut orders) => loop {
+            let order = *orders.borrow_and_update();
+            let mut next = pin!(async {
+                tokio::select! {
+                    biased;
+                    _ = &mut stop => Ending::Stopped,
+                    _ = orders.changed() => Ending::Completed,
+                }
+            });
+            let cut = match order {
+                Order::End => break (Ending::Completed, Instant::now()),
+                Order::Wait => None,
+                Order::Step { start, rate, duration } => {
+                    let pacer = Pacer::constant(rate, duration);
+                    arrivals(run, &mut pool, &pacer, run.start + start, &mut timer, next.as_mut()).await
+                }
+            };
+            let cut = match cut {
+                Some(cut) => cut,
+                None => next.await,
+            };
+            if cut == Ending::Stopped {
+                break (Ending::Stopped, Instant::now());
+            }
+        },
+    };
+    run.disband(pool.roster, stopped_at, ending).await
+}
+
+/// Starts the arrivals of `pacer`, counted from `start`, until its time is over, or until `cut`, whose output it then gives.
+async fn arrivals<U: Users, T>(
+    run: &Run<'_, U>,
+    pool: &mut Pool,
+    pacer: &Pacer,
+    start: Instant,
+    timer: &mut Timer,
+    mut cut: impl Future<Output = T> + Unpin,
+) -> Option<T> {
+    let most = run.slice.share_of_users(run.schedule.executor.max_users()) as usize;
+    let end = start + pacer.total_duration();
     let mut now = Instant::now();
     let mut next = 0;
     let mut burst = 0;
-    let (ending, stopped_at) = loop {
-        let due = run.pacer.due(run.slice.number(next)).map(|due| run.start + due);
+    loop {
+        let due = pacer.due(run.slice.number(next)).map(|due| start + due);
         let at = due.unwrap_or(end);
         if at > now {
             now = Instant::now();
@@ -116,18 +168,17 @@ pub(crate) async fn open<U: Users>(run: &Run<'_, U>, pre_allocated: u32, mut tim
             burst = 0;
             tokio::select! {
                 biased;
-                _ = &mut stop => break (Ending::Stopped, Instant::now()),
+                cut = &mut cut => return Some(cut),
                 () = timer.until(at), if at > now => {}
                 () = yield_now(), if at <= now => {}
             }
             continue;
         }
-        let Some(due) = due else { break (Ending::Completed, end) };
+        let due = due?;
         pool.start(run, due, most);
         next += 1;
         burst += 1;
-    };
-    run.disband(pool.roster, stopped_at, ending).await
+    }
 }
 
 async fn serve<U: User>(

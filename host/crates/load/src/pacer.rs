@@ -54,6 +54,11 @@ pub struct StageAt {
 }
 
 impl Pacer {
+    /// As many arrivals at `rate` as are due within `duration`.
+    pub(crate) fn constant(rate: Rate, duration: Duration) -> Self {
+        Self { shape: Shape::Constant { rate, arrivals: rate.arrivals_in(duration) }, ends: vec![duration] }
+    }
+
     /// The pacer of all of an executor; slices are cut by the loops.
     #[must_use]
     pub fn new(executor: &Executor) -> Self {
@@ -71,6 +76,10 @@ impl Pacer {
                 (Shape::Constant { rate: *rate, arrivals: rate.arrivals_in(*duration) }, vec![*duration])
             }
             Executor::RampingArrivalRate { start_rate, stages, .. } => (ramp(*start_rate, stages), durations(stages)),
+            // Its rates are decided on the way.
+            Executor::CapacitySearch(search) => {
+                (Shape::Constant { rate: Rate::ZERO, arrivals: 0 }, vec![search.max_duration])
+            }
         };
         let mut ends: Vec<_> = durations
             .into_iter()
@@ -86,7 +95,7 @@ impl Pacer {
     }
 
     /// How long iterations are started, from the executor's start; without the graceful stop. The most it can take where
-    /// the number of iterations is given.
+    /// the number of iterations is given, or for how long steps of a search are started.
     #[must_use]
     pub fn total_duration(&self) -> Duration {
         self.ends.last().copied().unwrap_or_default()

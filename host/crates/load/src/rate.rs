@@ -35,6 +35,15 @@ impl Rate {
         Self { count, per: Duration::from_secs(1) }
     }
 
+    /// `arrivals` a second, to a millionth of an arrival per hour: every rate that people name per second, minute or hour is
+    /// exact. What is no rate (negative, not a number) is none.
+    #[must_use]
+    pub fn from_per_second(arrivals: f64) -> Self {
+        const HOURS: u64 = 1_000_000;
+        // The cast saturates, and takes what is no number for zero.
+        Self { count: (arrivals * 3600.0 * HOURS as f64).round() as u64, per: Duration::from_secs(3600 * HOURS) }
+    }
+
     /// Arrivals a second, rounded to a double: for ramps and for display.
     #[must_use]
     pub fn as_per_second(self) -> f64 {
@@ -78,6 +87,16 @@ mod tests {
         assert_eq!(Rate::per_second(3).arrivals_in(Duration::from_nanos(333_333_334)), 2);
         assert_eq!(Rate::new(1, Duration::from_secs(60)).unwrap().arrivals_in(Duration::from_secs(90)), 2);
         assert_eq!(Rate::ZERO.arrivals_in(Duration::from_secs(10)), 0);
+    }
+
+    #[test]
+    fn rates_per_second_minute_and_hour_are_exact() {
+        assert_eq!(Rate::from_per_second(3.0).due(3_000_000_000), Some(Duration::from_secs(1_000_000_000)));
+        assert_eq!(Rate::from_per_second(7.0 / 3600.0).due(7_000), Some(Duration::from_secs(3_600_000)));
+        assert_eq!(Rate::from_per_second(90.0 / 60.0).arrivals_in(Duration::from_secs(60)), 90);
+        for none in [0.0, -1.0, f64::NAN] {
+            assert_eq!(Rate::from_per_second(none).arrivals_in(Duration::from_secs(60)), 0);
+        }
     }
 
     #[test]

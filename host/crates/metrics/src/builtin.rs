@@ -65,6 +65,7 @@ builtins! {
     Checks "checks" Rate Ratio "share of checks that held, tagged with the check";
     GuestCpu "guest_cpu" Counter Seconds "CPU time spent inside plugins";
     WorkerCpu "worker_cpu" Distribution Ratio "share of each second that a worker thread was busy";
+    Capacity "capacity" Gauge None "the highest rate that held, in iterations per second (capacity search)";
 }
 
 impl From<Builtin> for MetricId {

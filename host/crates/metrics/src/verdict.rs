@@ -112,6 +112,15 @@ pub struct Arrivals {
     pub dropped: u64,
 }
 
+/// A search for the capacity of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Searched {
+    /// The scenario.
+    pub scenario: String,
+    /// If it gave no answer: what was found instead, and what to do about it.
+    pub unanswered: Option<String>,
+}
+
 /// Everything that the verdict rests on.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Evidence {
@@ -121,6 +130,8 @@ pub struct Evidence {
     pub generators: Vec<(String, Saturation)>,
     /// Arrivals, per scenario in the open model.
     pub arrivals: Vec<Arrivals>,
+    /// Capacity searches.
+    pub searches: Vec<Searched>,
     /// Samples that were refused because their value is not possible.
     pub rejected: u64,
     /// Samples that were dropped because of a limit.
@@ -142,6 +153,13 @@ pub enum Reason {
     BusyWorkers(String, Saturation),
     /// Arrivals could not start.
     DroppedArrivals(Arrivals),
+    /// A capacity search gave no answer.
+    NoCapacity {
+        /// The scenario.
+        scenario: String,
+        /// What was found instead, and what to do about it.
+        why: String,
+    },
     /// Samples are missing: refused and dropped ones.
     MissingSamples {
         /// Refused because their value is not possible.
@@ -162,6 +180,7 @@ impl Reason {
             Self::LateStarts(..) => "late-starts",
             Self::BusyWorkers(..) => "busy-workers",
             Self::DroppedArrivals(_) => "dropped-arrivals",
+            Self::NoCapacity { .. } => "no-capacity",
             Self::MissingSamples { .. } => "missing-samples",
             Self::Interrupted => "interrupted",
         }
@@ -173,6 +192,7 @@ impl Reason {
             Self::Breach(judged) | Self::NoSamples(judged) => &judged.scenario,
             Self::LateStarts(scenario, _) | Self::BusyWorkers(scenario, _) => scenario,
             Self::DroppedArrivals(arrivals) => &arrivals.scenario,
+            Self::NoCapacity { scenario, .. } => scenario,
             Self::MissingSamples { .. } | Self::Interrupted => return None,
         };
         Some(name.as_str()).filter(|name| !name.is_empty())
@@ -207,6 +227,7 @@ impl fmt::Display for Reason {
                 "{dropped} of {due} arrivals of `{scenario}` could not start: allow more virtual users, or ask for a \
                  lower rate"
             ),
+            Self::NoCapacity { why, .. } => f.write_str(why),
             Self::MissingSamples { rejected, dropped } => write!(
                 f,
                 "{dropped} samples were dropped at a limit and {rejected} had an impossible value: see the incidents for \
@@ -226,7 +247,8 @@ pub struct Verdict {
     pub reasons: Vec<Reason>,
 }
 
-/// Judges a run. A run without thresholds asks nothing, so doubts about the generator do not matter to it.
+/// Judges a run. A run without thresholds asks nothing, so doubts about the generator do not matter to it; a capacity search
+/// asks by itself.
 pub fn judge(evidence: &Evidence) -> Verdict {
     let mut reasons = Vec::new();
     let thresholds = evidence.thresholds.iter();
@@ -234,8 +256,16 @@ pub fn judge(evidence: &Evidence) -> Verdict {
         thresholds.clone().filter(|t| matches!(t.evaluation, Evaluation::Breach(_))).cloned().map(Reason::Breach),
     );
     let failed = !reasons.is_empty();
-    reasons.extend(thresholds.filter(|t| t.evaluation == Evaluation::NoSamples).cloned().map(Reason::NoSamples));
-    if !evidence.thresholds.is_empty() {
+    let unanswered =
+        |scenario: &str| evidence.searches.iter().any(|s| s.scenario == scenario && s.unanswered.is_some());
+    // What is asked about a search without an answer can't have samples: one reason says so.
+    let empty = thresholds.filter(|t| t.evaluation == Evaluation::NoSamples && !unanswered(&t.scenario));
+    reasons.extend(empty.cloned().map(Reason::NoSamples));
+    reasons.extend(evidence.searches.iter().filter_map(|search| {
+        let (scenario, why) = (search.scenario.clone(), search.unanswered.clone()?);
+        Some(Reason::NoCapacity { scenario, why })
+    }));
+    if !evidence.thresholds.is_empty() || !evidence.searches.is_empty() {
         reasons.extend(doubts(evidence));
     }
     if evidence.interrupted {
@@ -331,6 +361,23 @@ mod tests {
         assert_eq!(judge(&evidence).outcome, Outcome::Pass);
         evidence.interrupted = true;
         assert_eq!(judge(&evidence).outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_search_without_an_answer_is_inconclusive() {
+        let search = |why: Option<&str>| Searched { scenario: "s".into(), unanswered: why.map(Into::into) };
+        let found = Evidence { searches: vec![search(None)], ..Evidence::default() };
+        assert_eq!(judge(&found), Verdict { outcome: Outcome::Pass, reasons: vec![] });
+        let doubtful = Evidence { dropped: 1, ..found };
+        assert_eq!(kinds(&judge(&doubtful)), ["missing-samples"], "a search asks by itself");
+        let thresholds = vec![judged(Evaluation::NoSamples)];
+        let lost = Evidence { thresholds, searches: vec![search(Some("even 5/s broke"))], ..Evidence::default() };
+        let verdict = judge(&lost);
+        assert_eq!((verdict.outcome, kinds(&verdict)), (Outcome::Inconclusive, vec!["no-capacity"]));
+        assert_eq!(
+            (verdict.reasons[0].scenario(), verdict.reasons[0].to_string()),
+            (Some("s"), "even 5/s broke".into())
+        );
     }
 
     #[test]

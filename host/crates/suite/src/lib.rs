@@ -43,7 +43,7 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use duration::{DurationError, DurationText, parse_duration};
 pub use host_grant::{HostGrant, HostGrantError};
 pub use limits::Limits;
-pub use load::{Load, Shape, Stage};
+pub use load::{CapacitySearch, Load, Shape, Stage};
 pub use observer::{Collector, Reporter};
 pub use params::Params;
 pub use plugin_use::{PluginRef, PluginUse, TargetRef};

@@ -7,6 +7,7 @@ use crate::{
     node::Node,
     rate::Rate,
     reader::{Complaint, Leaf, Reader, Section},
+    share::Share,
     spec::{COUNT, COUNT_OR_NONE, DURATION, KeySpec, Kind, Need, SOME_DURATION, TableSpec},
     suggest,
 };
@@ -21,7 +22,7 @@ pub struct Load {
 }
 
 /// An executor and its numbers. The first four are closed: a user starts its next iteration when the last one has ended. The
-/// last two are open: iterations start at their time, whatever became of the ones before.
+/// others are open: iterations start at their time, whatever became of the ones before.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
     /// So many users for so long.
@@ -88,6 +89,35 @@ pub enum Shape {
         /// The most users; at least `pre_allocated_vus`.
         max_vus: u32,
     },
+    /// The highest rate of starts at which the scenario's thresholds hold, found step by step.
+    CapacitySearch(CapacitySearch),
+}
+
+/// A search for the highest rate that the target carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CapacitySearch {
+    /// The first rate; above zero.
+    pub start_rate: Rate,
+    /// The highest rate that is tried; at least `start_rate`.
+    pub max_rate: Rate,
+    /// How long a rate is held and judged, `settle` included; whole seconds.
+    pub step: Duration,
+    /// The first part of a step, which is not judged; whole seconds, less than `step`.
+    pub settle: Duration,
+    /// What the rate is multiplied with while everything holds; above one.
+    pub growth: f64,
+    /// How far apart the highest rate that held and the lowest that broke may be in the end.
+    pub precision: Share,
+    /// How often the one has to hold and the other to break.
+    pub confirm: u32,
+    /// The longest pause after a step that broke, while running iterations end.
+    pub recover: Duration,
+    /// No step starts after this.
+    pub max_duration: Duration,
+    /// Users that are ready from the start.
+    pub pre_allocated_vus: u32,
+    /// The most users; at least `pre_allocated_vus`.
+    pub max_vus: u32,
 }
 
 /// A stretch of time at whose end the load has reached `target`.
@@ -110,6 +140,7 @@ impl Load {
             Shape::SharedIterations { .. } => "shared-iterations",
             Shape::ConstantArrivalRate { .. } => "constant-arrival-rate",
             Shape::RampingArrivalRate { .. } => "ramping-arrival-rate",
+            Shape::CapacitySearch(_) => "capacity-search",
         }
     }
 
@@ -123,7 +154,9 @@ impl Load {
             Shape::RampingVus { start_vus, stages, .. } => {
                 stages.iter().map(|stage| stage.target).fold(*start_vus, u32::max)
             }
-            Shape::ConstantArrivalRate { max_vus, .. } | Shape::RampingArrivalRate { max_vus, .. } => *max_vus,
+            Shape::ConstantArrivalRate { max_vus, .. }
+            | Shape::RampingArrivalRate { max_vus, .. }
+            | Shape::CapacitySearch(CapacitySearch { max_vus, .. }) => *max_vus,
         }
     }
 
@@ -132,12 +165,16 @@ impl Load {
     pub fn longest(&self) -> Duration {
         match &self.shape {
             Shape::ConstantVus { duration, .. } | Shape::ConstantArrivalRate { duration, .. } => *duration,
-            Shape::PerVuIterations { max_duration, .. } | Shape::SharedIterations { max_duration, .. } => *max_duration,
+            Shape::PerVuIterations { max_duration, .. }
+            | Shape::SharedIterations { max_duration, .. }
+            | Shape::CapacitySearch(CapacitySearch { max_duration, .. }) => *max_duration,
             Shape::RampingVus { stages, .. } => total(stages),
             Shape::RampingArrivalRate { stages, .. } => total(stages),
         }
     }
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn total<T>(stages: &[Stage<T>]) -> Duration {
     stages.iter().fold(Duration::ZERO, |sum, stage| sum.saturating_add(stage.duration))
@@ -168,6 +205,7 @@ const EXECUTORS: &[&str] = &[
     "shared-iterations",
     "constant-arrival-rate",
     "ramping-arrival-rate",
+    "capacity-search",
 ];
 
 const EXECUTOR: KeySpec =
@@ -260,6 +298,62 @@ pub(crate) const LOADS: &[TableSpec] = &[
             EXECUTOR,
             KeySpec::new("start_rate", Kind::Rate { positive: false }, Need::Default("0/s"), "The rate at the start."),
             KeySpec::new("stages", Kind::List(&STAGE_RATE), Need::Required, "The stages, one after the other."),
+            PRE_ALLOCATED,
+            MAX_VUS,
+            GRACEFUL_STOP,
+        ],
+    },
+    TableSpec {
+        title: "[scenario.load] of capacity-search",
+        doc: "Finds the highest rate of starts that holds: the rate grows until a step breaks, then the gap is halved until it is \
+              narrow, then both ends are confirmed. A step breaks when one of the scenario's thresholds does not hold for its \
+              samples, or when work piles up.",
+        keys: &[
+            EXECUTOR,
+            KeySpec::new(
+                "start_rate",
+                Kind::Rate { positive: true },
+                Need::Required,
+                "The first rate; it should hold.",
+            ),
+            KeySpec::new("max_rate", Kind::Rate { positive: true }, Need::Required, "The highest rate that is tried."),
+            KeySpec::new(
+                "step",
+                SOME_DURATION,
+                Need::Default("30s"),
+                "How long a rate is held and judged, in whole seconds. Best ten times as long as an iteration or more.",
+            ),
+            KeySpec::new(
+                "settle",
+                DURATION,
+                Need::Absent("a quarter of `step`"),
+                "The first part of a step, which is not judged. Longer by itself where iterations take longer.",
+            ),
+            KeySpec::new(
+                "growth",
+                Kind::Factor,
+                Need::Default("2"),
+                "What the rate is multiplied with while everything holds; above 1.",
+            ),
+            KeySpec::new(
+                "precision",
+                Kind::Share,
+                Need::Default("5%"),
+                "The search is narrow enough when the lowest rate that broke is this little above the highest that held; from 1%.",
+            ),
+            KeySpec::new(
+                "confirm",
+                COUNT,
+                Need::Default("2"),
+                "How often that rate has to hold, and the one above it to break. A contradiction takes one away.",
+            ),
+            KeySpec::new(
+                "recover",
+                DURATION,
+                Need::Default("30s"),
+                "The longest pause after a step that broke; it ends when no iteration is running any more.",
+            ),
+            KeySpec::new("max_duration", SOME_DURATION, Need::Default("1h"), "No step starts after this."),
             PRE_ALLOCATED,
             MAX_VUS,
             GRACEFUL_STOP,
@@ -358,8 +452,62 @@ fn read_shape(reader: &mut Reader<'_>, section: &Section<'_>, executor: &str) ->
                 max_vus,
             }
         }
+        "capacity-search" => Shape::CapacitySearch(read_search(reader, section)),
         _ => return None,
     })
+}
+
+/// A report on a key that can be read, and fits nothing else that is written.
+fn report_key(reader: &mut Reader<'_>, section: &Section<'_>, key: &str, message: String, help: String) {
+    let span = section.table.get(key).map_or(section.span, |node| node.span);
+    reader.report(span, message, help);
+}
+
+fn read_search(reader: &mut Reader<'_>, section: &Section<'_>) -> CapacitySearch {
+    let (pre_allocated_vus, max_vus) = read_open_vus(reader, section);
+    let start_rate: Rate = reader.value(section, "start_rate");
+    let max_rate: Rate = reader.value(section, "max_rate");
+    if max_rate.per_second() < start_rate.per_second() && !max_rate.is_zero() {
+        let message = format!("`max_rate` is {max_rate}, less than the {start_rate} of `start_rate`");
+        report_key(reader, section, "max_rate", message, "the search goes up from `start_rate`".to_owned());
+    }
+    let step: Duration = reader.value(section, "step");
+    let quarter = Duration::from_secs(step.as_secs().div_ceil(4)).min(step.saturating_sub(SECOND));
+    let settle = reader.optional(section, "settle").unwrap_or(quarter);
+    for (key, length) in [("step", step), ("settle", settle)] {
+        if length.subsec_nanos() > 0 {
+            let message = format!("`{key}` is {}, not a number of whole seconds", DurationText(length));
+            report_key(reader, section, key, message, "samples are cut into steps at full seconds".to_owned());
+        }
+    }
+    if settle + SECOND > step && !step.is_zero() {
+        let message = format!("`settle` leaves nothing to judge of a step of {}", DurationText(step));
+        let key = if section.table.get("settle").is_some() { "settle" } else { "step" };
+        report_key(reader, section, key, message, "at least one second of a step has to be judged".to_owned());
+    }
+    let growth: f64 = reader.value(section, "growth");
+    if growth > 0.0 && growth < 1.05 {
+        let message = format!("`growth` is {growth}: the rate would hardly grow");
+        report_key(reader, section, "growth", message, "it is a factor: 2 doubles the rate".to_owned());
+    }
+    let precision: Share = reader.value(section, "precision");
+    if precision.ratio() < 0.01 && section.table.get("precision").is_some_and(|node| node.text().is_some()) {
+        let help = "steps of a finite length can't tell rates apart that are closer".to_owned();
+        report_key(reader, section, "precision", format!("a precision of {precision} is below 1%"), help);
+    }
+    CapacitySearch {
+        start_rate,
+        max_rate,
+        step,
+        settle,
+        growth,
+        precision,
+        confirm: reader.value(section, "confirm"),
+        recover: reader.value(section, "recover"),
+        max_duration: reader.value(section, "max_duration"),
+        pre_allocated_vus,
+        max_vus,
+    }
 }
 
 fn read_open_vus(reader: &mut Reader<'_>, section: &Section<'_>) -> (u32, u32) {

@@ -2,8 +2,10 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
+use kperf_metrics::Builtin;
+
 use crate::{
-    load::{LOADS, Load, read_load},
+    load::{LOADS, Load, Shape, read_load},
     node::Node,
     plugin_use::{self, Known, PluginUse, read_plugin_use},
     reader::Reader,
@@ -115,6 +117,9 @@ pub(crate) fn read_scenario(reader: &mut Reader<'_>, node: &Node, known: &Known<
     let iteration_timeout = reader.optional(&section, "iteration_timeout");
     let thresholds = read_thresholds(reader, &section, "thresholds");
     let plugin = plugin?;
+    if let Some(Load { shape: Shape::CapacitySearch(_), .. }) = &load {
+        check_search(reader, node, &thresholds);
+    }
     let thresholds = thresholds.into_iter().map(|threshold| threshold.within(&plugin.name.value)).collect();
     Some(Scenario {
         plugin,
@@ -127,6 +132,21 @@ pub(crate) fn read_scenario(reader: &mut Reader<'_>, node: &Node, known: &Known<
         load: load?,
         thresholds,
     })
+}
+
+/// A capacity search needs something that a step can break, and breaking is what it goes for.
+fn check_search(reader: &mut Reader<'_>, node: &Node, thresholds: &[Threshold]) {
+    for threshold in thresholds.iter().filter(|threshold| threshold.abort.is_some()) {
+        let help = "leave `abort` out: what does not hold ends the step, not the run".to_owned();
+        reader.report(threshold.span, "thresholds of a capacity search judge its steps", help);
+    }
+    let of_steps = |threshold: &Threshold| threshold.expression.metric() != Builtin::Capacity.name();
+    let written = node.table().and_then(|table| table.get("thresholds"));
+    let unreadable = written.and_then(Node::array).is_some_and(|items| items.len() != thresholds.len());
+    if !thresholds.iter().any(of_steps) && !unreadable {
+        let help = "say what has to hold at a rate that counts, like `\"http_req_failed rate < 1%\"`".to_owned();
+        reader.report(written.unwrap_or(node).span, "a capacity search has to have thresholds", help);
+    }
 }
 
 fn check_tag(key: &str) -> Result<(), String> {

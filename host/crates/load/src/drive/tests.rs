@@ -94,6 +94,17 @@ struct Outcome {
 type Events = &'static [(Duration, Phase)];
 
 fn run_slices(schedule: &Schedule, count: u32, busy: Duration, events: Events) -> Vec<Outcome> {
+    run_ordered(schedule, count, busy, events, &[])
+}
+
+/// As [`run_slices`], with orders before the events.
+fn run_ordered(
+    schedule: &Schedule,
+    count: u32,
+    busy: Duration,
+    events: Events,
+    orders: &[(Duration, Order)],
+) -> Vec<Outcome> {
     let runtime =
         Builder::new_current_thread().enable_all().start_paused(true).build_local(LocalOptions::default()).unwrap();
     runtime.block_on(async {
@@ -114,6 +125,10 @@ fn run_slices(schedule: &Schedule, count: u32, busy: Duration, events: Events) -
                 })
             })
             .collect();
+        for (at, order) in orders {
+            tokio::time::sleep_until(epoch + *at).await;
+            shared.order(*order);
+        }
         for (at, phase) in events {
             tokio::time::sleep_until(epoch + *at).await;
             sender.send(*phase).unwrap();
@@ -437,4 +452,49 @@ fn the_real_timer_starts_every_arrival_and_none_early() {
     });
     assert_eq!((finished.ending, progress.counts().finished, progress.counts().dropped), (Ending::Completed, 500, 0));
     assert_eq!(early.get(), 0);
+}
+
+fn search(pre_allocated_vus: u32, max_vus: u32) -> Schedule {
+    let plan = crate::SearchPlan { start: 1.0, max: 100.0, growth: 2.0, precision: 0.05, confirm: 2 };
+    let (step, settle, recover, max_duration) = (seconds(10), seconds(1), seconds(10), seconds(3600));
+    let search = CapacitySearch { plan, step, settle, recover, max_duration, pre_allocated_vus, max_vus };
+    Schedule { executor: Executor::CapacitySearch(search), start: seconds(3), graceful_stop: seconds(30) }
+}
+
+fn step(start: Duration, rate: u64, duration: Duration) -> Order {
+    Order::Step { start, rate: Rate::per_second(rate), duration }
+}
+
+#[test]
+fn orders_are_carried_out_one_after_the_other_by_all_workers_at_once() {
+    let orders = [
+        (seconds(1), step(seconds(1), 10, seconds(5))),
+        (seconds(10), step(seconds(10), 20, seconds(5))),
+        // Cut off after two of its five seconds.
+        (seconds(20), step(seconds(20), 10, seconds(5))),
+        (millis(24_950), Order::Wait),
+        (seconds(30), Order::End),
+    ];
+    let outcomes = run_ordered(&search(10, 40), 3, millis(400), &[], &orders);
+    let mut dues: Vec<_> = outcomes.iter().flat_map(|outcome| outcome.log.dues.borrow().clone()).collect();
+    dues.sort_unstable();
+    let expected = (0..50).map(|k| seconds(4) + millis(100) * k);
+    let expected = expected.chain((0..100).map(|k| seconds(13) + millis(50) * k));
+    let expected: Vec<_> = expected.chain((0..20).map(|k| seconds(23) + millis(100) * k)).collect();
+    assert_eq!(dues, expected);
+    for outcome in &outcomes {
+        assert_eq!((outcome.finished.ending, outcome.finished.elapsed), (Ending::Completed, seconds(27)));
+        assert_eq!((outcome.counts.dropped, outcome.counts.interrupted), (0, 0));
+        assert!(outcome.counts.allocated < 10, "users of one step serve the next: {:?}", outcome.counts);
+    }
+}
+
+#[test]
+fn a_search_stops_within_a_step_and_while_it_waits() {
+    const STOP: Events = &[(seconds(5), Phase::StopStarting)];
+    let waiting = run_ordered(&search(2, 2), 1, seconds(1), STOP, &[]).pop().unwrap();
+    assert_eq!((waiting.finished.ending, waiting.counts.started), (Ending::Stopped, 0));
+    let orders = [(seconds(1), step(millis(500), 1, seconds(9)))];
+    let within = run_ordered(&search(2, 2), 1, seconds(1), STOP, &orders).pop().unwrap();
+    assert_eq!((within.finished.ending, within.counts.started, within.counts.finished), (Ending::Stopped, 2, 2));
 }
