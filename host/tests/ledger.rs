@@ -318,16 +318,23 @@ fn a_folder_that_is_no_runs_is_refused() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_stops_the_creation_and_not_the_removal() {
-    let stage = Stage::new("things = 500", TEN);
-    // Files of the run may grow to 32 KiB; writing beyond is an error and not a signal.
-    let script =
-        format!("trap '' XFSZ; ulimit -f 64; exec {} run suite.toml --out out", env!("CARGO_BIN_EXE_kperf-host"));
-    let mut command = stage.kperf.command(&[]);
+    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    let stage = Stage::new("", LONG);
+    // Writing beyond the limit is an error then, and not a signal.
+    let script = format!("trap '' XFSZ; exec {} run suite.toml --out out", env!("CARGO_BIN_EXE_kperf-host"));
+    let folder = stage.kperf.out().parent().unwrap().to_owned();
     let mut shell = std::process::Command::new("sh");
-    shell.args(["-c", &script]).current_dir(command.get_current_dir().unwrap()).env("THINGS_URL", stage.server.url());
-    drop(command.env("NO_COLOR", "1"));
-    let ended = Ended::from(shell.output().unwrap());
-    assert!(stage.server.created() > 0, "{}", ended.stderr());
-    assert!(stage.server.created() < 1000, "creation went on without a ledger: {}", stage.server.created());
+    shell.args(["-c", &script]).current_dir(folder).env("THINGS_URL", stage.server.url());
+    let child = shell.stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    wait_until("things are created", || stage.server.created() > 20);
+    let size = stage.kperf.out().join("ledger.jsonl").metadata().unwrap().len();
+    let limit = Rlimit { current: Some(size + 500), maximum: Some(size + 500) };
+    prlimit(Some(Pid::from_child(&child)), Resource::Fsize, limit).unwrap();
+    let ended = ended(child);
+    ended.code(1);
+    assert_eq!(stage.server.unrecorded(), Vec::<String>::new(), "nothing is created that is not written down");
     assert_eq!(stage.server.there(), 0, "{}", ended.stderr());
+    // What could not be written down any more is asked for once again.
+    stage.call(&["cleanup", "out"]).code(0);
+    stage.call(&["cleanup", "out"]).code(0);
 }
