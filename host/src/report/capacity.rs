@@ -254,7 +254,7 @@ impl CapacitySummary {
 mod tests {
     use super::*;
 
-    pub(in crate::report) fn step(number: u32, rate: f64, outcome: CapacityOutcome) -> CapacityStep {
+    fn step(number: u32, rate: f64, outcome: CapacityOutcome) -> CapacityStep {
         CapacityStep {
             number,
             rate,

@@ -79,9 +79,11 @@ struct Step {
     /// Samples of the judged part.
     totals: Totals,
     backlog: Backlog,
-    /// When the judged part began and ended, and the counts then.
-    first: Option<(Instant, Counts)>,
-    last: Option<(Instant, Counts)>,
+    /// The first and the last reading of the judged part, which may be a little after its beginning and before its end.
+    first: Option<(Duration, Counts)>,
+    last: Option<(Duration, Counts)>,
+    /// The counts once all arrivals of the step had started.
+    over: Option<Counts>,
 }
 
 impl<'a> Steering<'a> {
@@ -125,7 +127,7 @@ impl<'a> Steering<'a> {
         match &mut self.stage {
             Stage::Ready => self.advance(elapsed),
             Stage::Step(step) => {
-                step.watch(elapsed, now, counts);
+                step.watch(elapsed, counts);
                 (elapsed >= step.end + HAND_OVER).then(|| self.judge(now)).flatten()
             }
             Stage::Recovering(until) => {
@@ -187,6 +189,7 @@ impl<'a> Steering<'a> {
                     backlog: Backlog::default(),
                     first: None,
                     last: None,
+                    over: None,
                 }));
                 None
             }
@@ -206,18 +209,22 @@ impl<'a> Steering<'a> {
     fn judge(&mut self, now: Instant) -> Option<CapacityChange> {
         let Stage::Step(step) = std::mem::replace(&mut self.stage, Stage::Ready) else { return None };
         let selector = Tags::new([("scenario", self.scenario)]);
-        let ((begun, before), (ended, after)) = step.first.zip(step.last)?;
-        let length = ended.saturating_duration_since(begun);
-        let criteria: Vec<_> = self.criteria.iter().map(|criterion| step.criterion(criterion, length)).collect();
+        let judged = step.end.saturating_sub(step.judged_from);
+        let over = step.over.unwrap_or_default();
+        // Nobody looked within a part without readings; nothing is said about it then.
+        let nothing = (step.end, over);
+        let ((begun, before), (ended, after)) = (step.first.unwrap_or(nothing), step.last.unwrap_or(nothing));
+        let criteria: Vec<_> = self.criteria.iter().map(|criterion| step.criterion(criterion, judged)).collect();
         let times = spread(&step.totals, Builtin::IterationDuration, &selector);
         let duration = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let iteration = times.map(|times| duration(times.mean));
         let observed = Observed {
             rate: step.rate,
-            length,
-            started: after.started.saturating_sub(before.started),
+            read: ended.saturating_sub(begun),
+            arriving: step.end.saturating_sub(begun),
+            started: over.started.saturating_sub(before.started),
             finished: after.finished.saturating_sub(before.finished),
-            dropped: after.dropped.saturating_sub(before.dropped),
+            dropped: over.dropped.saturating_sub(before.dropped),
             backlog: &step.backlog,
             criteria: &criteria,
             generator: Saturation::of(&step.totals, self.scenario),
@@ -258,7 +265,7 @@ impl<'a> Steering<'a> {
 
     fn summary(&self, step: &Step, seen: &Observed<'_>, judgement: Judgement) -> CapacityStep {
         let selector = Tags::new([("scenario", self.scenario)]);
-        let length = seen.length.as_secs_f64().max(1e-9);
+        let (read, arriving) = (seen.read.as_secs_f64().max(1e-9), seen.arriving.as_secs_f64().max(1e-9));
         let begin = u64::try_from(step.begin.as_nanos()).unwrap_or(u64::MAX);
         let criterion = |it: &Criterion| CriterionSummary {
             text: it.text.clone(),
@@ -275,7 +282,7 @@ impl<'a> Steering<'a> {
             rate: step.rate,
             start: instant(self.ground.epoch_unix_ns.saturating_add(begin)),
             settle: seen.settle.as_secs_f64(),
-            judged: seen.length.as_secs_f64(),
+            judged: step.end.saturating_sub(step.judged_from).as_secs_f64(),
             outcome: match judgement.outcome {
                 StepOutcome::Held => CapacityOutcome::Held,
                 StepOutcome::Broke => CapacityOutcome::Broke,
@@ -283,12 +290,12 @@ impl<'a> Steering<'a> {
                 StepOutcome::Unsupported => CapacityOutcome::Unsupported,
             },
             reasons: judgement.reasons,
-            started: seen.started as f64 / length,
-            finished: seen.finished as f64 / length,
+            started: seen.started as f64 / arriving,
+            finished: seen.finished as f64 / read,
             dropped: seen.dropped,
             in_flight_start: step.backlog.first().unwrap_or_default(),
             in_flight_end: step.backlog.last().unwrap_or_default(),
-            visible_backlog: step.backlog.least_growth(step.rate, seen.deviation) / length,
+            visible_backlog: step.backlog.least_growth(step.rate, seen.deviation) / read,
             iteration_duration: spread(&step.totals, Builtin::IterationDuration, &selector),
             iteration_response_time: spread(&step.totals, Builtin::IterationResponseTime, &selector),
             criteria: seen.criteria.iter().map(criterion).collect(),
@@ -301,15 +308,19 @@ impl<'a> Steering<'a> {
 }
 
 impl Step {
-    /// Takes a reading, if the judged part goes on or has just ended.
-    fn watch(&mut self, elapsed: Duration, now: Instant, counts: Counts) {
-        if elapsed < self.judged_from || self.last.is_some() {
+    /// Takes a reading of the judged part, or the one that closes it. However late that comes, what it counts as started is what
+    /// started until the end; what ends after it is no part of the step.
+    fn watch(&mut self, elapsed: Duration, counts: Counts) {
+        if elapsed < self.judged_from {
             return;
         }
-        self.backlog.read(elapsed, counts.active.into());
-        self.first.get_or_insert((now, counts));
+        if elapsed <= self.end {
+            self.backlog.read(elapsed, counts.active.into());
+            self.first.get_or_insert((elapsed, counts));
+            self.last = Some((elapsed, counts));
+        }
         if elapsed >= self.end {
-            self.last = Some((now, counts));
+            self.over.get_or_insert(counts);
         }
     }
 

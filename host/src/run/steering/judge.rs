@@ -25,9 +25,11 @@ pub(super) struct Criterion {
 pub(super) struct Observed<'a> {
     /// The rate asked for, per second.
     pub(super) rate: f64,
-    /// How long the judged part was.
-    pub(super) length: Duration,
-    /// Iterations that started, ended and could not start.
+    /// From the first reading to the last.
+    pub(super) read: Duration,
+    /// From the first reading to the end of arrivals.
+    pub(super) arriving: Duration,
+    /// Iterations that started until the end of arrivals, ended until the last reading, and could not start.
     pub(super) started: u64,
     pub(super) finished: u64,
     pub(super) dropped: u64,
@@ -59,6 +61,9 @@ pub(super) struct Judgement {
 /// not take away what held in spite of them.
 pub(super) fn judge(seen: &Observed<'_>) -> Judgement {
     let plain = |outcome, reasons| Judgement { outcome, reasons, unsettled: false };
+    if seen.read < seen.arriving / 2 || seen.read.is_zero() {
+        return plain(StepOutcome::Unsure, vec!["this machine was too busy to look at the step".to_owned()]);
+    }
     let doubts = doubts(&seen.generator);
     let (mut broke, breached) = breaches(seen.criteria);
     let grows = seen.backlog.grows(seen.rate, seen.deviation);
@@ -97,7 +102,7 @@ pub(super) fn judge(seen: &Observed<'_>) -> Judgement {
     }
     let missing = seen.criteria.iter().filter(|it| it.evaluation == Evaluation::NoSamples);
     let mut unsure: Vec<String> = missing.map(|it| format!("`{}` has no samples", it.text)).collect();
-    let due = seen.rate * seen.length.as_secs_f64();
+    let due = seen.rate * seen.arriving.as_secs_f64();
     if (arrived as f64) < due * STARTED_SHARE - 1.0 {
         unsure.push(format!(
             "only {} of {} iterations could be started in time",
@@ -138,7 +143,7 @@ fn doubts(generator: &Saturation) -> Vec<String> {
 }
 
 fn pile(seen: &Observed<'_>) -> String {
-    let length = seen.length.as_secs_f64().max(1e-9);
+    let length = seen.read.as_secs_f64().max(1e-9);
     format!(
         "work piles up: {} of {} ended, running ones grew from {} to {}",
         rate(seen.finished as f64 / length),
@@ -188,7 +193,8 @@ mod tests {
     fn seen<'a>(backlog: &'a Backlog, criteria: &'a [Criterion]) -> Observed<'a> {
         Observed {
             rate: 100.0,
-            length: SECOND * 10,
+            read: SECOND * 10,
+            arriving: SECOND * 10,
             started: 1000,
             finished: 1000,
             dropped: 0,
@@ -236,6 +242,7 @@ mod tests {
             ),
             (seen(&flat, &none), Unsure, "has no samples"),
             (Observed { finished: 0, iteration: None, ..seen(&flat, &none) }, Unsure, "no iteration ended"),
+            (Observed { read: SECOND, ..seen(&flat, &good) }, Unsure, "too busy to look"),
             (Observed { started: 900, ..seen(&flat, &good) }, Unsure, "only 900 of 1000"),
         ];
         for (observed, outcome, reason) in cases {

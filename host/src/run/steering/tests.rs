@@ -58,7 +58,12 @@ fn schedule(plan: SearchPlan, max_duration: u64) -> Schedule {
 const PLAN: SearchPlan = SearchPlan { start: 5.0, max: 500.0, growth: 2.0, precision: 0.05, confirm: 2 };
 
 /// Plays a search to its end, looking ten times a second and handing samples over every second.
-fn play(schedule: &Schedule, criterion: &str, mut bench: Bench) -> Vec<CapacityChange> {
+fn play(schedule: &Schedule, criterion: &str, bench: Bench) -> Vec<CapacityChange> {
+    play_looking(1, schedule, criterion, bench)
+}
+
+/// As [`play`], with so many tenths of a second from one look to the next.
+fn play_looking(every: u32, schedule: &Schedule, criterion: &str, mut bench: Bench) -> Vec<CapacityChange> {
     let threshold = Threshold::parse(criterion).unwrap().within("scenario", "s");
     let criteria = [PlannedThreshold { text: criterion.to_owned(), threshold, abort: None }];
     let (epoch, registry) = (Instant::now(), Registry::default());
@@ -78,6 +83,9 @@ fn play(schedule: &Schedule, criterion: &str, mut bench: Bench) -> Vec<CapacityC
                 shard.record_duration(response, *end - *due);
             }
             steering.samples(&shard.take(epoch_unix_ns + u64::try_from(elapsed.as_nanos()).unwrap()));
+        }
+        if !tenth.is_multiple_of(every) {
+            continue;
         }
         changes.extend(steering.look(epoch + elapsed, bench.counts(elapsed)));
         match &steering.stage {
@@ -115,6 +123,17 @@ fn the_capacity_of_a_queue_is_found_by_what_piles_up() {
     assert!(broke.reasons[0].starts_with("work piles up"), "{broke:?}");
     assert!(broke.finished < 41.0 && broke.in_flight_end > broke.in_flight_start, "{broke:?}");
     assert!((steps[0].settle, steps[0].judged) == (2.0, 6.0) && (steps[0].started - 5.0).abs() < 0.3, "{:?}", steps[0]);
+}
+
+#[test]
+fn a_host_that_looks_seldom_and_late_says_the_same() {
+    let servers = || bench(16, Duration::from_millis(400));
+    let changes = play_looking(13, &schedule(PLAN, 3600), "iteration_duration p(95) < 1h", servers());
+    let held = last(&changes).highest_held.unwrap();
+    assert!((36.0..=42.0).contains(&held.rate), "{changes:#?}");
+    let steps: Vec<_> = changes.iter().filter_map(|change| change.step.as_ref()).collect();
+    assert!(steps.iter().all(|step| step.outcome != CapacityOutcome::Unsure), "{changes:#?}");
+    assert!(steps.iter().all(|step| (step.started / step.rate - 1.0).abs() < 0.1), "{changes:#?}");
 }
 
 #[test]
