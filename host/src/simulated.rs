@@ -62,7 +62,8 @@ mod tests {
         let suite = "name = 'n'\nseed = 0\n[[scenario]]\nname = 's'\nplugin = 'p'\ntarget = 'simulated'\n\
                      load = { executor = 'constant-vus', duration = '10s' }\n";
         let source = kperf_suite::Source { name: "suite.toml", text: suite };
-        let suite = kperf_suite::load(source, &kperf_suite::Options::default()).unwrap();
+        let options = kperf_suite::Options { environment: None, sets: &[], lookup: &|_| None };
+        let suite = kperf_suite::load(source, &options).unwrap();
         assert_eq!(super::config(&suite.simulated), kperf_sim::SimConfig::default());
     }
 }

@@ -429,7 +429,9 @@ impl Store {
         if let Some(recurring) = self.recurring.remove(key)
             && !orphan
         {
-            for workflow in recurring.active {
+            let runs = self.runs.ids(Some(key));
+            let known = runs.iter().filter_map(|run| self.runs.get(*run)).map(|run| run.workflow);
+            for workflow in known.chain(recurring.active).collect::<Vec<Key>>() {
                 self.cluster.halt(workflow);
                 self.appearing.remove(&workflow);
             }

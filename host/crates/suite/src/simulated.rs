@@ -275,7 +275,6 @@ const LATENCIES: TableSpec = TableSpec {
 };
 
 /// The operations that `latencies` knows.
-#[must_use]
 pub fn simulated_operations() -> impl Iterator<Item = &'static str> {
     LATENCIES.names()
 }

@@ -1,111 +1,11 @@
-//! The server as a client sees it: HTTP over loopback.
-#![expect(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "the tests' own functions fail as the tests themselves do"
-)]
+//! Pipelines, experiments and runs as a client sees them.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 use kperf_sim::{Sim, SimConfig};
 use serde_json::{Value, json};
 
-const PIPELINE: &str = "
-pipelineInfo: {name: two-steps}
-schemaVersion: 2.1.0
-root:
-  inputDefinitions: {parameters: {items: {parameterType: NUMBER_INTEGER, defaultValue: 10}}}
-  dag:
-    tasks:
-      prepare: {componentRef: {name: comp-prepare}}
-      work: {componentRef: {name: comp-work}, dependentTasks: [prepare]}
-components:
-  comp-prepare: {executorLabel: exec-prepare}
-  comp-work: {executorLabel: exec-work}
-deploymentSpec:
-  executors:
-    exec-prepare: {container: {image: busybox, command: [sh, -c], args: ['sleep 2']}}
-    exec-work: {container: {image: busybox, command: [sleep], args: ['5']}}
-";
-
-fn local() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-/// A server whose cluster is a thousand times faster than life, and which lets every run through at once.
-fn quick() -> Sim {
-    Sim::start(SimConfig { speed: 1000.0, create_rate: 0.0, ..SimConfig::default() }, local()).unwrap()
-}
-
-/// A server whose runs stay as they are, because nothing moves within the time of a test.
-fn frozen() -> Sim {
-    Sim::start(SimConfig { speed: 1e-3, create_rate: 0.0, ..SimConfig::default() }, local()).unwrap()
-}
-
-async fn send(sim: &Sim, method: &str, path: &str, content_type: &str, body: String) -> (u16, String) {
-    let stream = tokio::net::TcpStream::connect(sim.addr()).await.unwrap();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    let request = http::Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "sim")
-        .header("content-type", content_type)
-        .body(Full::new(Bytes::from(body)))
-        .unwrap();
-    let answer = sender.send_request(request).await.unwrap();
-    let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    (status, String::from_utf8(body.to_vec()).unwrap())
-}
-
-async fn call(sim: &Sim, method: &str, path: &str, body: Value) -> (u16, Value) {
-    let body = if body.is_null() { String::new() } else { body.to_string() };
-    let (status, text) = send(sim, method, &format!("/apis/v2beta1{path}"), "application/json", body).await;
-    (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}")))
-}
-
-async fn get(sim: &Sim, path: &str) -> Value {
-    let (status, body) = call(sim, "GET", path, Value::Null).await;
-    assert_eq!(status, 200, "{path}: {body}");
-    body
-}
-
-async fn upload(sim: &Sim, route: &str, file: &str, text: &str) -> (u16, Value) {
-    let body = format!(
-        "--B\r\nContent-Disposition: form-data; name=\"uploadfile\"; filename=\"{file}\"\r\n\
-         Content-Type: application/octet-stream\r\n\r\n{text}\r\n--B--\r\n"
-    );
-    let path = format!("/apis/v2beta1/pipelines/{route}");
-    let (status, text) = send(sim, "POST", &path, "multipart/form-data; boundary=B", body).await;
-    (status, serde_json::from_str(&text).unwrap())
-}
-
-async fn uploaded(sim: &Sim) -> String {
-    let (status, pipeline) = upload(sim, "upload?name=p1&description=d+e", "p.yaml", PIPELINE).await;
-    assert_eq!(status, 200, "{pipeline}");
-    text(&pipeline, "pipeline_id")
-}
-
-async fn started(sim: &Sim, pipeline: &str, name: &str) -> Value {
-    let body = json!({"display_name": name, "pipeline_version_reference": {"pipeline_id": pipeline}});
-    let (status, run) = call(sim, "POST", "/runs", body).await;
-    assert_eq!(status, 200, "{run}");
-    run
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}")).to_owned()
-}
-
-fn detail(error: &Value) -> &str {
-    error["details"][0]["message"].as_str().unwrap_or_default()
-}
+use crate::client::{PIPELINE, call, detail, frozen, get, local, quick, send, started, text, upload, uploaded};
 
 #[tokio::test]
 async fn from_upload_to_a_finished_run() {
