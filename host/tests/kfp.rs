@@ -103,11 +103,10 @@ fn what_is_reported_of_every_run_is_what_happened_to_the_second() {
     let params = "pipeline = \"p.yaml\", timeout = \"1m\"";
     let load = "executor = \"constant-arrival-rate\", rate = \"3/s\", duration = \"5s\", pre_allocated_vus = 20, \
                 max_vus = 40, graceful_stop = \"40s\"";
-    let kperf = Kperf::with(&suite(&sim.url(), "PIPELINE_RUN", params, load))
-        .file("p.yaml", pipeline("complex-dag.yaml"));
+    let kperf =
+        Kperf::with(&suite(&sim.url(), "PIPELINE_RUN", params, load)).file("p.yaml", pipeline("complex-dag.yaml"));
     kperf.run().code(0);
-    let truth: BTreeMap<String, RunTruth> =
-        sim.truth().runs.into_iter().map(|run| (run.run_id.clone(), run)).collect();
+    let truth: BTreeMap<String, RunTruth> = sim.truth().runs.into_iter().map(|run| (run.run_id.clone(), run)).collect();
     let runs = table(&kperf, "runs");
     assert!(runs.len() >= 14, "{} runs", runs.len());
     for row in &runs {
@@ -140,8 +139,7 @@ fn nothing_is_left_on_the_server() {
     let before = counts(&sim);
     let params = "pipeline = \"p.yaml\", runs = 2, timeout = \"1m\"";
     let load = "executor = \"shared-iterations\", vus = 2, iterations = 4";
-    let kperf =
-        Kperf::with(&suite(&sim.url(), "EXPERIMENT", params, load)).file("p.yaml", pipeline("three-step.yaml"));
+    let kperf = Kperf::with(&suite(&sim.url(), "EXPERIMENT", params, load)).file("p.yaml", pipeline("three-step.yaml"));
     kperf.run().code(0);
     assert_eq!(counts(&sim), before);
     assert_eq!(sim.truth().runs.len(), 8);
@@ -154,8 +152,7 @@ fn a_killed_run_is_cleaned_up_afterwards() {
     let before = counts(&sim);
     let params = "pipeline = \"p.yaml\", runs = 3, timeout = \"1m\"";
     let load = "executor = \"constant-vus\", vus = 4, duration = \"5m\"";
-    let kperf =
-        Kperf::with(&suite(&sim.url(), "EXPERIMENT", params, load)).file("p.yaml", pipeline("three-step.yaml"));
+    let kperf = Kperf::with(&suite(&sim.url(), "EXPERIMENT", params, load)).file("p.yaml", pipeline("three-step.yaml"));
     let mut child = kperf.command(&["run", "suite.toml", "--out", "out"]).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
     while counts(&sim)[2] < 12 {
@@ -187,8 +184,7 @@ fn with_too_few_slots_pods_wait_longer_and_longer() {
     let params = "pipeline = \"p.yaml\", timeout = \"1m\"";
     let load = "executor = \"constant-arrival-rate\", rate = \"5/s\", duration = \"8s\", pre_allocated_vus = 50, \
                 max_vus = 100, graceful_stop = \"50s\"";
-    let kperf =
-        Kperf::with(&suite(&sim.url(), "PIPELINE_RUN", params, load)).file("p.yaml", pipeline("simple.yaml"));
+    let kperf = Kperf::with(&suite(&sim.url(), "PIPELINE_RUN", params, load)).file("p.yaml", pipeline("simple.yaml"));
     kperf.run().code(0);
     let mut runs = table(&kperf, "runs");
     let submitted = |row: &BTreeMap<String, Cell>| match row.get("submitted") {
@@ -199,9 +195,9 @@ fn with_too_few_slots_pods_wait_longer_and_longer() {
     // A run's first pod is its root driver's, whose time includes the wait for a slot.
     let tasks = table(&kperf, "tasks");
     let wait = |row: &BTreeMap<String, Cell>| {
-        let driver = tasks.iter().find(|task| {
-            text(task, "run_id") == text(row, "run_id") && text(task, "name") == "root-driver"
-        });
+        let driver = tasks
+            .iter()
+            .find(|task| text(task, "run_id") == text(row, "run_id") && text(task, "name") == "root-driver");
         number(driver.unwrap(), "duration")
     };
     let mean = |rows: &[BTreeMap<String, Cell>]| rows.iter().map(wait).sum::<f64>() / rows.len() as f64;
@@ -240,8 +236,7 @@ fn scheduled_runs_are_told_as_they_were() {
     let sim = sim(SimConfig { speed: 50.0, create_rate: 0.0, ..SimConfig::default() });
     let params = "pipeline = \"p.yaml\", interval = \"2s\", triggers = 3, grace = \"10s\"";
     let load = "executor = \"per-vu-iterations\", vus = 2, iterations = 1, graceful_stop = \"40s\"";
-    let kperf =
-        Kperf::with(&suite(&sim.url(), "SCHEDULED_RUNS", params, load)).file("p.yaml", pipeline("simple.yaml"));
+    let kperf = Kperf::with(&suite(&sim.url(), "SCHEDULED_RUNS", params, load)).file("p.yaml", pipeline("simple.yaml"));
     kperf.run().code(0);
     let triggers = table(&kperf, "triggers");
     assert_eq!(triggers.len(), 6);
@@ -268,7 +263,8 @@ fn a_multi_user_server_is_used_as_its_users_would() {
     let ended = refused.run();
     ended.code(6);
     assert!(ended.stderr().contains("the server is multi-user"), "{}", ended.stderr());
-    let params = "pipeline = \"p.yaml\", namespaces = [\"team-{1..3}\"], user = \"{namespace}@example.com\", timeout = \"1m\"";
+    let params =
+        "pipeline = \"p.yaml\", namespaces = [\"team-{1..3}\"], user = \"{namespace}@example.com\", timeout = \"1m\"";
     let kperf = with(params);
     kperf.run().code(0);
     let mut namespaces: Vec<String> =
@@ -305,7 +301,9 @@ fn the_smoke_suite_passes() {
 #[test]
 #[ignore = "takes some minutes; runs in .ci/run"]
 fn every_suite_passes() {
-    for name in ["pipeline-run", "experiment", "random-gets", "scheduled-runs", "large-dataset", "load", "stress", "soak"] {
+    for name in
+        ["pipeline-run", "experiment", "random-gets", "scheduled-runs", "large-dataset", "load", "stress", "soak"]
+    {
         let suite = scenarios().join(format!("kfp/{name}.toml"));
         Kperf::with("").call(&["run", suite.to_str().unwrap(), "--out", "out"]).code(0);
     }

@@ -68,7 +68,9 @@ pub(super) const SIMULATED: &str = "simulated";
 pub(super) fn target_of(plan: &Plan, scenario: &Scenario) -> Option<String> {
     match &scenario.plugin.target.as_ref()?.value {
         TargetRef::Simulated => Some(SIMULATED.to_owned()),
-        TargetRef::Named(name) => Some(plan.suite.targets.get(name)?.address.base_url().unwrap_or(SIMULATED).to_owned()),
+        TargetRef::Named(name) => {
+            Some(plan.suite.targets.get(name)?.address.base_url().unwrap_or(SIMULATED).to_owned())
+        }
     }
 }
 
