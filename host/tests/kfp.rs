@@ -12,6 +12,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
@@ -142,6 +143,30 @@ fn nothing_is_left_on_the_server() {
     kperf.run().code(0);
     assert_eq!(counts(&sim), before);
     assert_eq!(sim.truth().runs.len(), 8);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_is_cleaned_up_afterwards() {
+    let sim = sim(SimConfig { speed: 5.0, create_rate: 0.0, ..SimConfig::default() });
+    let before = counts(&sim);
+    let params = "pipeline = \"p.yaml\", runs = 3, timeout = \"1m\"";
+    let load = "executor = \"constant-vus\", vus = 4, duration = \"5m\"";
+    let kperf = Kperf::with(&suite(&sim.url(), "EXPERIMENT", params, load)).file("p.yaml", pipeline("three-step.yaml"));
+    let mut child = kperf.command(&["run", "suite.toml", "--out", "out"]).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while counts(&sim)[2] < 12 {
+        assert!(Instant::now() < deadline, "no runs have come");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_ne!(counts(&sim), before);
+    kperf.call(&["cleanup", "out"]).code(0);
+    assert_eq!(counts(&sim), before);
+    // Twice without harm.
+    kperf.call(&["cleanup", "out"]).code(0);
+    assert_eq!(counts(&sim), before);
 }
 
 /// How many pipelines, experiments, runs and recurring runs the server has.

@@ -97,3 +97,16 @@ fn a_good_suite_means_what_it_should() {
         out + "\n"
     });
 }
+
+#[test]
+fn a_named_target_is_the_simulated_server_until_an_override_says_otherwise() {
+    let text = "name = \"t\"\n[targets.kfp]\nurl = \"simulated\"\n[[scenario]]\nname = \"s\"\nplugin = \"http-runner\"\n\
+                target = \"kfp\"\nload = { executor = \"constant-vus\", duration = \"10s\" }\n";
+    let simulated = |sets: &[String]| {
+        let options = Options { environment: None, sets, lookup: &|_| None };
+        let suite = load(Source { name: "t.toml", text }, &options);
+        suite.unwrap_or_else(|wrong| panic!("{wrong}")).uses_simulated()
+    };
+    assert!(simulated(&[]));
+    assert!(!simulated(&["targets.kfp.url=https://kfp.example.com".to_owned()]));
+}
