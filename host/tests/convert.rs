@@ -90,6 +90,53 @@ fn a_scenario_file_runs_as_it_is() {
     assert_eq!(summary["verdict"]["outcome"], "pass", "{summary:#}");
 }
 
+/// Two scenarios side by side; they start at once here, so that nobody waits for minutes.
+const TWO: &str = r#"[
+  {
+    "mode": "EXPERIMENT",
+    "startTime": 0,
+    "runTime": 10,
+    "numTimes": 5,
+    "pipelineFileName": "ml_training_pipeline.yaml"
+  },
+  {
+    "mode": "PIPELINE_RUN",
+    "startTime": 0,
+    "runTime": 8,
+    "numTimes": 3,
+    "pipelineFileName": "data_processing.yaml"
+  }
+]
+"#;
+
+#[test]
+fn scenarios_run_side_by_side() {
+    let server = Server::start();
+    let kperf = project("two.json", TWO);
+    let environment = [("API_HOST", "127.0.0.1"), ("API_PORT", server.port.as_str())];
+    call(&kperf, &["run", "test_data/scenarios/two.json", "--out", "out"], &environment).code(0);
+    let summary = kperf.summary();
+    let runs = |index: usize| {
+        let operations = summary["scenarios"][index]["operations"].as_array().unwrap();
+        operations.iter().find(|it| it["operation"] == "create_run").unwrap()["count"].as_u64()
+    };
+    assert_eq!((runs(0), runs(1)), (Some(5), Some(3)), "{summary:#}");
+}
+
+#[test]
+fn the_other_modes_can_be_planned() {
+    let others = r#"[
+      { "mode": "EXPERIMENT", "startTime": 0, "runTime": 1, "numTimes": 4, "concurrency": 2,
+        "pipelineFileName": "add_numbers.yaml", "resourceLimits": { "cpu": "500m", "memory": "1Gi" } },
+      { "mode": "RANDOM_GETS", "startTime": 0, "runTime": 1 },
+      { "mode": "SCHEDULED_RUNS", "startTime": 0, "runTime": 1, "numTimes": 2, "pipelineFileName": "add_numbers.yaml" },
+      { "mode": "LARGE_DATASET", "startTime": 0, "runTime": 1 }
+    ]"#;
+    let kperf = project("others.json", others);
+    let environment = [("isKubeflowMode", "True"), ("cacheEnabled", "False")];
+    call(&kperf, &["plan", "test_data/scenarios/others.json"], &environment).code(0);
+}
+
 #[test]
 fn the_environment_may_name_the_file() {
     let kperf = project("load.json", SMOKE);
