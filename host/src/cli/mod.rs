@@ -63,7 +63,7 @@ enum Command {
     },
     /// Run a simulated server
     #[command(subcommand)]
-    Simulate(simulate::Simulate),
+    Simulate(Box<simulate::Simulate>),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
