@@ -161,7 +161,11 @@ pub async fn clean_up(
         let worker = lending.worker(stopped.clone()).map_err(CleanupError::Machine)?;
         let runner = Runner::new(&planned.part.plugin, worker, Arc::new(context))
             .map_err(|error| CleanupError::Machine(error.to_string()))?;
-        outcomes.push((name.clone(), removal::remove(&runner, &book, &name, display).await?));
+        let removed = tokio::select! {
+            removed = removal::remove(&runner, &book, &name, display) => removed?,
+            never = secrets.keep_fresh() => match never {},
+        };
+        outcomes.push((name, removed));
         while let Ok(incident) = heard.try_recv() {
             monitor::told(incident);
         }

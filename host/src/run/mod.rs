@@ -123,7 +123,10 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
         ledger,
         interrupts,
     };
-    let end = run.carry_out(journal, simulated.as_ref().map(kperf_sim::Sim::url)).await;
+    let end = tokio::select! {
+        end = run.carry_out(journal, simulated.as_ref().map(kperf_sim::Sim::url)) => end,
+        never = secrets.keep_fresh() => match never {},
+    };
     let left = run.left();
     let (journal, reporters, forced) = match end {
         Ok(Some(end)) => end,

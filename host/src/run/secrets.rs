@@ -1,16 +1,54 @@
-//! Credentials: read once, before anything runs, and kept in the host.
+//! Credentials: read before anything runs, kept in the host, and read again while it runs where they come from files, since
+//! tokens expire and whoever issues them replaces the file in time.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kperf_plugin::{Credential, Redactor, Secret};
 use kperf_suite::{CredentialSource, Diagnostic, Suite};
+
+/// How often the files of credentials are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The suite's credentials, ready to be attached.
 pub(super) struct Secrets {
     pub(super) credentials: BTreeMap<String, Arc<Credential>>,
     pub(super) redactor: Redactor,
+    files: Vec<Watched>,
+}
+
+/// A credential that comes from a file.
+struct Watched {
+    file: PathBuf,
+    secret: Secret,
+    credential: Arc<Credential>,
+}
+
+impl Secrets {
+    /// Renews each credential whose file changes; for as long as it is polled. A file that can't be read, or holds nothing
+    /// that can be sent, changes nothing: whoever writes it may be in the middle of it.
+    pub(super) async fn keep_fresh(&self) -> Infallible {
+        let mut known: Vec<Secret> = self.files.iter().map(|watched| watched.secret.clone()).collect();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            for (Watched { file, credential, .. }, known) in self.files.iter().zip(&mut known) {
+                let Ok(text) = tokio::fs::read_to_string(file).await else { continue };
+                let secret = Secret::new(&text);
+                if secret == *known {
+                    continue;
+                }
+                // Before it is sent for the first time, so that no answer can tell it.
+                self.redactor.learn(&secret);
+                if credential.renew(&secret).is_ok() {
+                    tracing::info!("read the credential in {} again: it has changed", file.display());
+                    *known = secret;
+                }
+            }
+        }
+    }
 }
 
 /// Reads every credential of the suite that something uses.
@@ -20,7 +58,8 @@ pub(super) struct Secrets {
 pub(super) fn read(suite: &Suite, folder: &Path) -> Result<Secrets, Vec<Diagnostic>> {
     let of_targets = suite.targets.values().filter_map(|target| target.credential.as_ref().map(|it| &it.value));
     let used: Vec<&String> = of_targets.chain(suite.plugins().flat_map(|plugin| &plugin.credentials)).collect();
-    let (mut credentials, mut secrets, mut findings) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let (mut credentials, mut files) = (BTreeMap::new(), Vec::new());
+    let (mut secrets, mut findings) = (Vec::new(), Vec::new());
     for credential in suite.credentials.values().filter(|credential| used.contains(&&credential.name)) {
         let text = match &credential.source.value {
             CredentialSource::Env(name) => {
@@ -32,12 +71,15 @@ pub(super) fn read(suite: &Suite, folder: &Path) -> Result<Secrets, Vec<Diagnost
         let made = text.and_then(|text| {
             let secret = Secret::new(&text);
             let made = Credential::new(&credential.header, &credential.scheme, &secret);
-            secrets.push(secret);
-            made.map_err(|error| error.to_string())
+            secrets.push(secret.clone());
+            made.map(|made| (Arc::new(made), secret)).map_err(|error| error.to_string())
         });
         match made {
-            Ok(made) => {
-                credentials.insert(credential.name.clone(), Arc::new(made));
+            Ok((made, secret)) => {
+                if let CredentialSource::File(path) = &credential.source.value {
+                    files.push(Watched { file: folder.join(path), secret, credential: Arc::clone(&made) });
+                }
+                credentials.insert(credential.name.clone(), made);
             }
             Err(message) => findings.push(
                 Diagnostic::new(credential.source.span, message)
@@ -45,5 +87,9 @@ pub(super) fn read(suite: &Suite, folder: &Path) -> Result<Secrets, Vec<Diagnost
             ),
         }
     }
-    if findings.is_empty() { Ok(Secrets { credentials, redactor: Redactor::new(&secrets) }) } else { Err(findings) }
+    if findings.is_empty() {
+        Ok(Secrets { credentials, redactor: Redactor::new(&secrets), files })
+    } else {
+        Err(findings)
+    }
 }

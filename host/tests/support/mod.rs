@@ -88,7 +88,7 @@ pub fn json(path: &Path) -> serde_json::Value {
 }
 
 /// How a call of the program ended.
-pub struct Ended(Output);
+pub struct Ended(pub Output);
 
 impl Ended {
     /// What it printed as its result.

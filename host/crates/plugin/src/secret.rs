@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 use http::{HeaderName, HeaderValue};
+use parking_lot::RwLock;
 
 /// What stands where a secret stood.
 const REDACTED: &str = "[redacted]";
@@ -50,11 +51,11 @@ pub enum CredentialError {
 }
 
 /// A header that the host adds for a plugin.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Credential {
     pub(crate) header: HeaderName,
-    /// Marked as sensitive, so that its `Debug` prints nothing.
-    pub(crate) value: HeaderValue,
+    scheme: String,
+    value: RwLock<HeaderValue>,
 }
 
 impl Credential {
@@ -65,51 +66,77 @@ impl Credential {
     /// If the header's name or the secret can't stand in an HTTP request.
     pub fn new(header: &str, scheme: &str, secret: &Secret) -> Result<Self, CredentialError> {
         let name = HeaderName::try_from(header).map_err(|_| CredentialError::Header(header.into()))?;
-        let text = match scheme {
-            "" => secret.expose().to_owned(),
-            basic if basic.eq_ignore_ascii_case("basic") => format!("{basic} {}", STANDARD.encode(secret.expose())),
-            scheme => format!("{scheme} {}", secret.expose()),
-        };
-        let mut value = HeaderValue::try_from(text).map_err(|_| CredentialError::Value)?;
-        if secret.expose().is_empty() {
-            return Err(CredentialError::Value);
-        }
-        value.set_sensitive(true);
-        Ok(Self { header: name, value })
+        let value = RwLock::new(header_value(scheme, secret)?);
+        Ok(Self { header: name, scheme: scheme.into(), value })
+    }
+
+    /// Sends another secret from the next request on: the one before is about to expire.
+    ///
+    /// # Errors
+    /// If the secret can't stand in an HTTP request; the one before stays then.
+    pub fn renew(&self, secret: &Secret) -> Result<(), CredentialError> {
+        *self.value.write() = header_value(&self.scheme, secret)?;
+        Ok(())
+    }
+
+    /// What stands in the header now.
+    pub(crate) fn value(&self) -> HeaderValue {
+        self.value.read().clone()
     }
 }
 
-/// Replaces secrets in texts, as they are and in the encodings in which they travel. Cheap to clone.
+/// A header's value, marked as sensitive, so that its `Debug` prints nothing.
+fn header_value(scheme: &str, secret: &Secret) -> Result<HeaderValue, CredentialError> {
+    let text = match scheme {
+        "" => secret.expose().to_owned(),
+        basic if basic.eq_ignore_ascii_case("basic") => format!("{basic} {}", STANDARD.encode(secret.expose())),
+        scheme => format!("{scheme} {}", secret.expose()),
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| CredentialError::Value)?;
+    if secret.expose().is_empty() {
+        return Err(CredentialError::Value);
+    }
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Replaces secrets in texts, as they are and in the encodings in which they travel. Cheap to clone; clones know the same
+/// secrets.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<[String]>);
+pub struct Redactor(Arc<RwLock<Vec<String>>>);
 
 impl Redactor {
     /// A redactor for these secrets.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        let mut needles = Vec::new();
+        let redactor = Self::default();
         for secret in secrets {
-            let text = secret.expose();
-            if text.len() < SHORTEST {
-                continue;
-            }
-            needles.push(text.to_owned());
-            needles.extend([STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().map(|e| e.encode(text)));
-            needles.push(percent_encoded(text));
-            // The parts of `user:password` are secret on their own.
-            needles
-                .extend(text.split_once(':').map(|(_, password)| password.to_owned()).filter(|p| p.len() >= SHORTEST));
+            redactor.learn(secret);
         }
+        redactor
+    }
+
+    /// Knows one secret more from now on.
+    pub fn learn(&self, secret: &Secret) {
+        let text = secret.expose();
+        if text.len() < SHORTEST {
+            return;
+        }
+        let mut needles = self.0.write();
+        needles.push(text.to_owned());
+        needles.extend([STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].iter().map(|e| e.encode(text)));
+        needles.push(percent_encoded(text));
+        // The parts of `user:password` are secret on their own.
+        needles.extend(text.split_once(':').map(|(_, password)| password.to_owned()).filter(|p| p.len() >= SHORTEST));
         // The longest first: a padded encoding contains the unpadded one.
         needles.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         needles.dedup();
-        Self(needles.into())
     }
 
     /// The text without secrets.
     #[must_use]
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
-        for needle in self.0.iter() {
+        for needle in self.0.read().iter() {
             if text.contains(needle.as_str()) {
                 text = Cow::Owned(text.replace(needle.as_str(), REDACTED));
             }
@@ -129,7 +156,7 @@ impl Redactor {
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} texts)", self.0.len())
+        write!(f, "Redactor({} texts)", self.0.read().len())
     }
 }
 
@@ -170,16 +197,30 @@ mod tests {
         let credential = Credential::new("authorization", "Bearer", &secret).unwrap();
         let shown = format!("{secret:?} {credential:?} {:?}", Redactor::new([&secret]));
         assert!(!shown.contains("hunter22"), "{shown}");
-        assert_eq!(credential.value.as_bytes(), b"Bearer hunter22");
+        assert_eq!(credential.value().as_bytes(), b"Bearer hunter22");
     }
 
     #[test]
     fn the_scheme_decides_how_a_secret_is_sent() {
         let secret = Secret::new("user:pass");
-        let value = |scheme| Credential::new("authorization", scheme, &secret).unwrap().value;
+        let value = |scheme| Credential::new("authorization", scheme, &secret).unwrap().value();
         assert_eq!(value("Basic").as_bytes(), b"Basic dXNlcjpwYXNz");
         assert_eq!(value("").as_bytes(), b"user:pass");
         assert!(Credential::new("no header", "", &secret).is_err());
         assert!(Credential::new("x", "", &Secret::new(" ")).is_err());
+    }
+
+    #[test]
+    fn a_secret_can_be_renewed() {
+        let (old, new) = (Secret::new("the-first"), Secret::new("the-second"));
+        let credential = Credential::new("authorization", "Bearer", &old).unwrap();
+        let redactor = Redactor::new([&old]);
+        let clone = redactor.clone();
+        redactor.learn(&new);
+        credential.renew(&new).unwrap();
+        assert_eq!(credential.value().as_bytes(), b"Bearer the-second");
+        assert_eq!(clone.redact("the-first, the-second"), "[redacted], [redacted]");
+        assert!(credential.renew(&Secret::new("")).is_err());
+        assert_eq!(credential.value().as_bytes(), b"Bearer the-second");
     }
 }

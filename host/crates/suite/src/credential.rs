@@ -39,7 +39,8 @@ pub(crate) const CREDENTIAL: TableSpec = TableSpec {
             "file",
             Kind::Text,
             Need::Absent("`env` is used"),
-            "The file that holds it, relative to the suite.",
+            "The file that holds it, relative to the suite. Looked at once a second while the suite runs, so that a token can be \
+             replaced before it expires.",
         ),
         KeySpec::new(
             "scheme",

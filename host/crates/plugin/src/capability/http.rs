@@ -64,7 +64,7 @@ struct Target {
     origin: Option<Origin>,
     /// What a base URL has beyond its origin.
     prefix: String,
-    /// For requests to the target, its credential included.
+    /// For requests to the target.
     headers: HeaderMap,
     /// For requests elsewhere.
     plain: HeaderMap,
@@ -87,9 +87,6 @@ impl Target {
         }
         let mut headers = plain.clone();
         headers.extend(plugin.requests.headers.clone());
-        if let Some(credential) = &plugin.grants.target_credential {
-            headers.insert(credential.header.clone(), credential.value.clone());
-        }
         let target = plugin.grants.target.as_ref();
         let origin = target.map(|target| services.worker.http.origin(target)).transpose()?;
         let prefix = target.map_or("", |target| target.path().trim_end_matches('/')).to_owned();
@@ -274,8 +271,8 @@ fn headers(
             headers.insert(name, value);
         }
     }
-    if let Some(credential) = credential {
-        headers.insert(credential.header.clone(), credential.value.clone());
+    if let Some(credential) = attached {
+        headers.insert(credential.header.clone(), credential.value());
     }
     let (parent, id) = trace(services);
     headers.insert(TRACEPARENT, parent);
