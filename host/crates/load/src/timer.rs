@@ -1,12 +1,9 @@
 //! Sleeping until an instant as exactly as the system can.
 //!
 //! Tokio's own timers round up to a millisecond, which at 1,000 arrivals a second is a whole period. On Linux a timerfd wakes
-//! the worker's poll within tens of microseconds; so much earlier it is set, and the rest is waited out between two looks
-//! at the sockets. Elsewhere, and where no timerfd can be had, tokio's timer serves: arrivals then start up to a
-//! millisecond late, none is lost, and their due instants stay exact.
+//! the worker's poll within tens of microseconds. Elsewhere, and where no timerfd can be had, tokio's timer serves:
+//! arrivals then start up to a millisecond late, none is lost, and their due instants stay exact.
 
-#[cfg(target_os = "linux")]
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 /// A worker's alarm clock for arrivals.
@@ -34,13 +31,7 @@ impl Timer {
         #[cfg(target_os = "linux")]
         if let Self::Precise(timer) = self {
             match timer.until(at).await {
-                Ok(()) => {
-                    // Each turn lets the tasks run and the sockets be looked at.
-                    while Instant::now() < at {
-                        yield_now().await;
-                    }
-                    return;
-                }
+                Ok(()) => return,
                 Err(_) => *self = Self::Coarse,
             }
         }
@@ -66,13 +57,6 @@ mod linux {
     /// meanwhile starts together at the end: below 20,000/s per worker there is nothing to gather.
     const SHORTEST: Duration = Duration::from_micros(50);
 
-    /// How late a kernel timer usually wakes a sleeping thread: on a virtual machine, whose processor has to be woken by
-    /// another one, half a hundred microseconds and more. So much earlier it is set.
-    const LATENESS: Duration = Duration::from_micros(70);
-
-    /// Shorter sleeps are not set early: what is waited out costs processor time, here at most a seventh of a core.
-    const WORTH_IT: Duration = Duration::from_micros(500);
-
     /// A timerfd on the monotonic clock, registered with the runtime.
     #[derive(Debug)]
     pub(crate) struct TimerFd(AsyncFd<OwnedFd>);
@@ -85,14 +69,13 @@ mod linux {
             Ok(Self(AsyncFd::with_interest(fd, Interest::READABLE)?))
         }
 
-        /// Sleeps until `at`, or until a little earlier.
         pub(super) async fn until(&self, at: Instant) -> io::Result<()> {
             let left = at.saturating_duration_since(Instant::now());
             // A zero value would disarm the timer.
             if left.is_zero() {
                 return Ok(());
             }
-            self.arm(if left > WORTH_IT { left - LATENESS } else { left.max(SHORTEST) })?;
+            self.arm(left.max(SHORTEST))?;
             self.0.async_io(Interest::READABLE, |fd| Ok(read(fd, &mut [0_u8; 8]).map(drop)?)).await
         }
 
