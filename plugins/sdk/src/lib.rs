@@ -30,11 +30,6 @@
 #[doc(hidden)]
 pub mod bindings;
 
-/// An iteration makes dozens of small allocations, and the standard allocator of the target is slow at them.
-#[cfg(target_arch = "wasm32")]
-#[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
-
 mod collector;
 mod description;
 pub mod duration;
