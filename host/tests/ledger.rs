@@ -113,7 +113,7 @@ fn every_entry_is_written_before_its_request_and_everything_is_removed() {
     assert_eq!(stage.server.unrecorded(), Vec::<String>::new());
     assert_eq!((stage.server.created(), stage.server.there()), (30, 0));
     assert_eq!((stage.words("creating"), stage.words("created"), stage.words("removed")), (30, 30, 30));
-    assert!(ended.stderr().contains("make: removed 30 thing"), "{}", ended.stderr());
+    assert!(ended.stderr().contains("make: removed 30 things"), "{}", ended.stderr());
     let again = stage.call(&["cleanup", "out"]);
     again.code(0);
     assert!(again.stdout().contains("nothing is left"), "{}", again.stdout());
@@ -220,12 +220,12 @@ fn what_can_not_be_removed_is_told_and_stays_in_the_ledger() {
     let incident = stage.incident("left-behind");
     assert_eq!((incident["source"].as_str(), incident["count"].as_u64()), (Some("make"), Some(10)));
     let message = incident["message"].as_str().unwrap();
-    for part in ["10 thing", "as the parameters want it", "kperf-host cleanup out"] {
+    for part in ["10 things", "as the parameters want it", "kperf-host cleanup out"] {
         assert!(message.contains(part), "no {part}: {message}");
     }
     let cleanup = stage.call(&["cleanup", "out"]);
     cleanup.code(6);
-    assert!(cleanup.stderr().contains("10 thing"), "{}", cleanup.stderr());
+    assert!(cleanup.stderr().contains("10 things"), "{}", cleanup.stderr());
     assert_eq!(stage.server.there(), 10);
 }
 
