@@ -20,6 +20,8 @@ use crate::report::{self, Opening};
 
 /// How long each message is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long all of them together are tried.
+const TOGETHER: Duration = Duration::from_secs(120);
 
 /// Why nothing was sent.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +128,7 @@ async fn send(
         trust: lending::trust(&plan.suite, &plan.folder).map_err(ResendError::Machine)?,
     };
     let (_stop, stopped) = watch::channel(false);
-    let (_until, until) = watch::channel(None);
+    let (_until, until) = watch::channel(Some(Instant::now() + TOGETHER));
     let mut senders = BTreeMap::new();
     for (part, reporter) in plan.reporters.iter().zip(&plan.suite.reporters) {
         let lent = lender.lend(part, &reporter.plugin, Tags::default());

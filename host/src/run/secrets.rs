@@ -15,6 +15,9 @@ use crate::plan::Plan;
 /// How often the files of credentials are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The shortest path of a URL, in bytes, that is a secret on its own.
+const SECRET_PATH: usize = 12;
+
 /// The suite's credentials, ready to be attached.
 pub(super) struct Secrets {
     pub(super) credentials: BTreeMap<String, Arc<Credential>>,
@@ -81,8 +84,10 @@ pub(super) fn read(plan: &Plan) -> Result<Secrets, Vec<Diagnostic>> {
                 if secret_urls(suite).any(|name| *name == credential.name)
                     && let Ok(url) = base_url(&secret)
                 {
-                    // Messages about a request show its path at the most.
-                    secrets.push(Secret::new(url.path()));
+                    // Messages about a request show its path at the most; a short one is a word, and hides nothing.
+                    if url.path().len() >= SECRET_PATH {
+                        secrets.push(Secret::new(url.path()));
+                    }
                     urls.insert(credential.name.clone(), url.as_str().trim_end_matches('/').to_owned());
                 }
                 if let CredentialSource::File(path) = &credential.source.value {

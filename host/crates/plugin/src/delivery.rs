@@ -97,7 +97,7 @@ async fn attempts(
 ) -> Result<kperf_http::Response, Undelivered> {
     let last = Instant::now() + delivery.patience;
     let mut until = delivery.until.clone();
-    let mut why = "the run is over".to_owned();
+    let mut why = "there was no time left".to_owned();
     loop {
         let end = (*until.borrow_and_update()).map_or(last, |until| until.min(last));
         let left = end.saturating_duration_since(Instant::now());
@@ -142,8 +142,11 @@ async fn attempts(
 }
 
 fn late(why: &str, tries: u32) -> Undelivered {
-    let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
-    Undelivered::Late(format!("tried {times}: {why}"))
+    Undelivered::Late(match tries {
+        0 => why.to_owned(),
+        1 => format!("tried once: {why}"),
+        _ => format!("tried {tries} times: {why}"),
+    })
 }
 
 /// How long to wait after so many tries: as long as the service asks for, or twice as long each time; and a bit more or less, so
@@ -248,7 +251,8 @@ mod tests {
     fn response(status: u16, retry_after: Option<&'static str>, body: &'static str) -> kperf_http::Response {
         let mut headers = HeaderMap::new();
         headers.extend(retry_after.map(|it| (RETRY_AFTER, HeaderValue::from_static(it))));
-        kperf_http::Response { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() }
+        let status = StatusCode::from_u16(status).unwrap();
+        kperf_http::Response { status, version: http::Version::HTTP_11, headers, body: body.into(), body_bytes: 0 }
     }
 
     #[test]
