@@ -1,7 +1,7 @@
 //! A plugin's parameters against the plugin's own JSON Schema: defaults filled in, mistakes at their place in the suite,
 //! files found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use jsonschema::error::ValidationErrorKind;
@@ -15,13 +15,21 @@ pub struct Checked {
     pub json: String,
     /// The files that they name: as written, and where they are.
     pub files: BTreeMap<String, PathBuf>,
+    /// The credentials that they name.
+    pub credentials: BTreeSet<String>,
 }
 
-/// Checks `params` against `schema`. Paths are relative to `folder`.
+/// Checks `params` against `schema`. Paths are relative to `folder`; `credentials` are those that the suite has, if that is known.
 ///
 /// # Errors
 /// Every mistake, each with its place; `fallback` stands for what has no place of its own.
-pub fn check(params: &Params, schema: &Value, folder: &Path, fallback: Span) -> Result<Checked, Vec<Diagnostic>> {
+pub fn check(
+    params: &Params,
+    schema: &Value,
+    folder: &Path,
+    credentials: Option<&[String]>,
+    fallback: Span,
+) -> Result<Checked, Vec<Diagnostic>> {
     let place = |pointer: &str| {
         // What is missing has no place; the table that should hold it does.
         let mut pointer = pointer;
@@ -65,7 +73,7 @@ pub fn check(params: &Params, schema: &Value, folder: &Path, fallback: Span) -> 
         })
         .collect();
     let mut files = BTreeMap::new();
-    collect_paths(&value, schema, String::new(), &mut |pointer, path| {
+    collect("path", &value, schema, String::new(), &mut |pointer, path| {
         let found = folder.join(path);
         if found.is_file() {
             files.insert(path.to_owned(), found);
@@ -74,7 +82,17 @@ pub fn check(params: &Params, schema: &Value, folder: &Path, fallback: Span) -> 
             findings.push(Diagnostic::new(place(pointer), message).help("paths are relative to the suite"));
         }
     });
-    if findings.is_empty() { Ok(Checked { json: value.to_string(), files }) } else { Err(findings) }
+    let mut named = BTreeSet::new();
+    collect("credential", &value, schema, String::new(), &mut |pointer, name| {
+        named.insert(name.to_owned());
+        if credentials.is_some_and(|known| !known.iter().any(|it| it == name)) {
+            // It may be the secret itself, which must not be repeated.
+            findings.push(Diagnostic::new(place(pointer), "this is no name of a credential").help(
+                "put the secret into an environment variable, add `[credentials.NAME]` with `env = \"..\"`, and write that name",
+            ));
+        }
+    });
+    if findings.is_empty() { Ok(Checked { json: value.to_string(), files, credentials: named }) } else { Err(findings) }
 }
 
 /// Fills in defaults, also inside of objects and lists that are there.
@@ -116,21 +134,21 @@ fn read_variables(value: &mut Value, params: &Params, validator: &jsonschema::Va
     }
 }
 
-/// Calls `found` with the place and the text of each string whose schema says `"format": "path"`.
-fn collect_paths(value: &Value, schema: &Value, pointer: String, found: &mut impl FnMut(&str, &str)) {
+/// Calls `found` with the place and the text of each string whose schema has this `format`.
+fn collect(format: &str, value: &Value, schema: &Value, pointer: String, found: &mut impl FnMut(&str, &str)) {
     match value {
-        Value::String(path) if schema.get("format").and_then(Value::as_str) == Some("path") => found(&pointer, path),
+        Value::String(text) if schema.get("format").and_then(Value::as_str) == Some(format) => found(&pointer, text),
         Value::Object(object) => {
             for (name, property) in properties(schema) {
                 if let Some(inner) = object.get(name) {
-                    collect_paths(inner, property, format!("{pointer}/{}", escape(name)), found);
+                    collect(format, inner, property, format!("{pointer}/{}", escape(name)), found);
                 }
             }
         }
         Value::Array(items) => {
             if let Some(schema) = schema.get("items") {
                 for (index, item) in items.iter().enumerate() {
-                    collect_paths(item, schema, format!("{pointer}/{index}"), found);
+                    collect(format, item, schema, format!("{pointer}/{index}"), found);
                 }
             }
         }
@@ -179,6 +197,7 @@ mod tests {
             "properties": {
                 "count": { "type": "integer", "default": 3 },
                 "file": { "type": "string", "format": "path" },
+                "key": { "type": "string", "format": "credential" },
                 "steps": { "type": "array", "items": {
                     "type": "object", "additionalProperties": false, "required": ["name"],
                     "properties": { "name": { "type": "string" }, "weight": { "type": "number", "default": 1 } }
@@ -190,7 +209,9 @@ mod tests {
     fn checked(params: &str) -> Result<Checked, Vec<String>> {
         let suite = scenario(params);
         let plugin = &suite.scenarios[0].plugin;
-        check(&plugin.params, &schema(), Path::new(env!("CARGO_MANIFEST_DIR")), plugin.span).map_err(|findings| {
+        let known = ["pager".to_owned()];
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        check(&plugin.params, &schema(), folder, Some(&known), plugin.span).map_err(|findings| {
             findings.iter().map(|it| format!("{}: {}", suite.sources.slice(it.span), it.message)).collect()
         })
     }
@@ -216,6 +237,14 @@ mod tests {
         for start in ["cuont: ", "\"many\": ", "{ weight = 2 }: ", "\"no/such\": "] {
             assert!(findings.iter().any(|finding| finding.starts_with(start)), "{start} in {findings:#?}");
         }
+    }
+
+    #[test]
+    fn credentials_are_named_and_never_written() {
+        let credentials = checked("key = \"pager\"").unwrap().credentials;
+        assert_eq!(credentials.iter().collect::<Vec<_>>(), ["pager"]);
+        let findings = checked("key = \"0123456789abcdef0123456789abcdef\"").unwrap_err();
+        assert_eq!(findings, ["\"0123456789abcdef0123456789abcdef\": this is no name of a credential"]);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kperf_load::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search, SearchPlan, Stage};
-use kperf_metrics::{Builtin, MetricDef, Threshold};
+use kperf_metrics::{Builtin, MetricDef, Severity, Threshold, Unit};
 use kperf_plugin::{Engine, Plugin, World};
-use kperf_suite::{Diagnostic, Diagnostics, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef};
+use kperf_suite::{Address, Diagnostic, Diagnostics, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef};
 
 use crate::params::{self, Checked};
 
@@ -65,6 +65,10 @@ pub struct PlannedThreshold {
     pub threshold: Threshold,
     /// From when on a breach ends the run, if it does.
     pub abort: Option<Duration>,
+    /// How much a breach matters.
+    pub severity: Severity,
+    /// The unit of its figure.
+    pub unit: Unit,
 }
 
 /// Why there is no plan.
@@ -87,8 +91,8 @@ pub async fn make(
     cores: u32,
     workers: Option<u32>,
 ) -> Result<Plan, Refused> {
-    let mut planner =
-        Planner { folder, engine, loaded: HashMap::new(), findings: Vec::new(), plugin_findings: Vec::new() };
+    let mut planner = Planner::new(folder, engine);
+    planner.credentials = Some(suite.credentials.keys().cloned().collect());
     let mut scenarios = Vec::new();
     for scenario in &suite.scenarios {
         let part = planner.part(&scenario.plugin, Some(World::Runner)).await;
@@ -133,6 +137,7 @@ pub async fn make(
             planner.report(ca.span, format!("there is no file `{}`", ca.value), "paths are relative to the suite");
         }
     }
+    planner.findings.extend(crate::run::wrong_urls(&suite, folder));
     let plugins_only = planner.findings.is_empty();
     planner.findings.append(&mut planner.plugin_findings);
     if planner.findings.is_empty() {
@@ -146,8 +151,7 @@ pub async fn make(
 /// What only plugins, their parameters and files reveal of a suite that is wrong already, so that all of its mistakes can be
 /// shown at once.
 pub async fn examine(uses: &[PluginUse], folder: &Path, engine: &Engine) -> Vec<Diagnostic> {
-    let mut planner =
-        Planner { folder, engine, loaded: HashMap::new(), findings: Vec::new(), plugin_findings: Vec::new() };
+    let mut planner = Planner::new(folder, engine);
     for used in uses {
         planner.part(used, None).await;
     }
@@ -158,13 +162,20 @@ pub async fn examine(uses: &[PluginUse], folder: &Path, engine: &Engine) -> Vec<
 struct Planner<'a> {
     folder: &'a Path,
     engine: &'a Engine,
+    /// The names of the suite's credentials, if they are known.
+    credentials: Option<Vec<String>>,
     /// Plugins by their name or path; none for one that could not be loaded and has been reported.
     loaded: HashMap<PluginRef, Option<(Plugin, String)>>,
     findings: Vec<Diagnostic>,
     plugin_findings: Vec<Diagnostic>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(folder: &'a Path, engine: &'a Engine) -> Self {
+        let (loaded, findings, plugin_findings) = Default::default();
+        Self { folder, engine, credentials: None, loaded, findings, plugin_findings }
+    }
+
     fn report(&mut self, span: Span, message: String, help: &str) {
         self.findings.push(Diagnostic::new(span, message).help(help));
     }
@@ -205,7 +216,12 @@ impl Planner<'_> {
                 }
             },
         };
-        match params::check(&wanted.params, &mode.schema, self.folder, wanted.span) {
+        if mode.needs_target && wanted.target.is_none() {
+            let message = format!("`{}` has nothing to send to", wanted.name.value);
+            self.report(wanted.span, message, "add `target = \"..\"`, a name of `[targets]`");
+            return None;
+        }
+        match params::check(&wanted.params, &mode.schema, self.folder, self.credentials.as_deref(), wanted.span) {
             Ok(params) => {
                 let (name, mode) = (wanted.name.value.clone(), mode.name.clone());
                 Some(Part { name, mode, params, source, plugin })
@@ -275,6 +291,8 @@ impl Planner<'_> {
                         text: it.text.clone(),
                         threshold: threshold.clone(),
                         abort: it.abort,
+                        severity: it.severity,
+                        unit: threshold.unit(metric),
                     }),
                     Err(error) => {
                         let span = it.part(sources, error.span);
@@ -412,9 +430,13 @@ impl Plan {
         match used.target.as_ref().map(|target| &target.value) {
             Some(TargetRef::Simulated) => hosts.push("the simulated server, on loopback".to_owned()),
             Some(TargetRef::Named(name)) => {
-                let simulated = "the simulated server, on loopback";
-                let url = |target: &kperf_suite::Target| target.address.base_url().unwrap_or(simulated).to_owned();
-                hosts.extend(self.suite.targets.get(name).map(url));
+                let place = |target: &kperf_suite::Target| match &target.address {
+                    Address::Simulated => "the simulated server, on loopback".to_owned(),
+                    Address::StandIn(stand_in) => format!("{}, on loopback", stand_in.word()),
+                    Address::Secret(name) => format!("the URL in the credential {}", name.value),
+                    Address::Url(_) => target.address.base_url().unwrap_or_default().to_owned(),
+                };
+                hosts.extend(self.suite.targets.get(name).map(place));
             }
             None => {}
         }

@@ -109,6 +109,9 @@ struct RunArgs {
 struct ReportArgs {
     /// The run's folder
     dir: PathBuf,
+    /// Send the messages of reporters that have not arrived, instead
+    #[arg(long)]
+    resend: bool,
     #[command(flatten)]
     display: DisplayArgs,
 }

@@ -15,6 +15,21 @@ use crate::terminal;
 pub(super) enum Simulate {
     /// Kubeflow Pipelines: API and cluster
     Kfp(Kfp),
+    /// Slack: incoming webhooks and chat.postMessage; prints what it is told
+    Slack(Listener),
+    /// PagerDuty: the Events API v2; prints what it is told
+    Pagerduty(Listener),
+}
+
+/// A stand-in for a service that reporters tell.
+#[derive(Debug, Args)]
+pub(super) struct Listener {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8889", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Answer the first so many requests with 429
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    busy: u32,
 }
 
 #[derive(Debug, Args)]
@@ -233,7 +248,11 @@ impl Kfp {
 
 /// Runs the server until the user stops it.
 pub(super) fn run(what: &Simulate) -> Exit {
-    let Simulate::Kfp(kfp) = what;
+    let kfp = match what {
+        Simulate::Kfp(kfp) => kfp,
+        Simulate::Slack(listener) => return stand_in(kperf_sim::Slack::default(), listener),
+        Simulate::Pagerduty(listener) => return stand_in(kperf_sim::PagerDuty::default(), listener),
+    };
     let config = kfp.config();
     if let Err(wrong) = config.check() {
         terminal::error(&wrong);
@@ -265,6 +284,32 @@ pub(super) fn run(what: &Simulate) -> Exit {
                 }
             },
             _ = tokio::signal::ctrl_c() => Exit::Pass,
+        }
+    })
+}
+
+/// Runs a stand-in until the user stops it.
+fn stand_in<S: kperf_sim::Service>(service: S, listener: &Listener) -> Exit {
+    let server = match kperf_sim::StandIn::start(service, listener.listen) {
+        Ok(server) => server,
+        Err(error) => {
+            terminal::error(&format!("can't listen on {}: {error}; choose another with --listen", listener.listen));
+            return Exit::Usage;
+        }
+    };
+    server.be_busy(listener.busy, Duration::from_secs(1));
+    server.watch(|received| match serde_json::to_string(received) {
+        Ok(line) => terminal::out(&line),
+        Err(error) => terminal::error(&error.to_string()),
+    });
+    terminal::note(&format!("stand-in for {} on {}, Ctrl-C to stop", S::NAME, server.url()));
+    super::block_on(async {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Exit::Pass,
+            Err(error) => {
+                terminal::error(&error.to_string());
+                Exit::Internal
+            }
         }
     })
 }

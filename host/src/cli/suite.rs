@@ -1,12 +1,13 @@
 //! The commands that take a suite or a run's folder: run, validate, plan, report.
 
+use kperf_plugin::OutboxError;
 use kperf_suite::{Diagnostics, Source};
 
 use super::{DisplayArgs, ReportArgs, RunArgs, SuiteArgs, block_on, convert, engine, logging};
 use crate::exit::Exit;
 use crate::plan::{self, Plan};
 use crate::report;
-use crate::run::{self, Options, RunError};
+use crate::run::{self, Options, ResendError, RunError};
 use crate::terminal::{self, Display};
 
 /// `kperf-host run`.
@@ -36,6 +37,12 @@ pub(super) fn run(args: &RunArgs) -> Exit {
                     if spans {
                         terminal::out(&format!("waterfalls: kperf-host trace {folder}"));
                     }
+                }
+                if ended.undelivered > 0 {
+                    let messages = plan::plural(u32::try_from(ended.undelivered).unwrap_or(u32::MAX), "message");
+                    terminal::note(&format!(
+                        "{messages} of reporters not delivered; `kperf-host report {folder} --resend` sends what has not arrived"
+                    ));
                 }
                 run::tell_left(&ended.out, ended.left);
                 ended.exit
@@ -83,6 +90,9 @@ pub(super) fn plan(args: &SuiteArgs) -> Exit {
 /// `kperf-host report`.
 pub(super) fn report(args: &ReportArgs) -> Exit {
     let DisplayArgs { quiet, .. } = args.display;
+    if args.resend {
+        return resend(args);
+    }
     match report::finish(&args.dir) {
         Ok(summary) => {
             terminal::print_summary(&summary, quiet);
@@ -94,6 +104,49 @@ pub(super) fn report(args: &ReportArgs) -> Exit {
             Exit::Internal
         }
     }
+}
+
+/// `kperf-host report --resend`.
+fn resend(args: &ReportArgs) -> Exit {
+    let display = Display::new(args.display.quiet);
+    let _log = match logging::start(&args.display, &display) {
+        Ok(guard) => guard,
+        Err(error) => return usage(&error),
+    };
+    block_on(async {
+        let engine = match engine::make() {
+            Ok(engine) => engine,
+            Err(error) => {
+                terminal::error(&error);
+                return Exit::Internal;
+            }
+        };
+        match run::resend(&args.dir, &engine).await {
+            Ok(resent) => {
+                for failed in &resent.failed {
+                    terminal::error(failed);
+                }
+                let messages = |count: usize| plan::plural(u32::try_from(count).unwrap_or(u32::MAX), "message");
+                if !args.display.quiet {
+                    let text = match (resent.arrived, resent.failed.len()) {
+                        (0, 0) => "every message has arrived".to_owned(),
+                        (arrived, 0) => format!("sent {}", messages(arrived)),
+                        (arrived, failed) => format!("sent {}, {} did not arrive", messages(arrived), messages(failed)),
+                    };
+                    terminal::out(&text);
+                }
+                if resent.failed.is_empty() { Exit::Pass } else { Exit::ReporterFailed }
+            }
+            Err(ResendError::Suite(diagnostics)) => refuse(&diagnostics),
+            Err(error) => {
+                terminal::error(&error.to_string());
+                match error {
+                    ResendError::Machine(_) | ResendError::Outbox(OutboxError::File(_)) => Exit::Internal,
+                    _ => Exit::Usage,
+                }
+            }
+        }
+    })
 }
 
 async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Plan, Exit> {

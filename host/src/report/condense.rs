@@ -6,8 +6,8 @@ use std::{
 };
 
 use kperf_metrics::{
-    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Judged, Outcome, Saturation, Searched, Tags, Threshold,
-    Totals, Unit, Verdict, judge,
+    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Judged, Outcome, Saturation, Searched, Severity, Tags,
+    Threshold, Totals, Unit, Verdict, judge,
 };
 
 use super::{
@@ -96,6 +96,7 @@ impl Story {
             metrics: self.metrics(None),
             incidents: self.incidents.clone(),
             records: self.records.clone(),
+            previous: None,
         }
     }
 
@@ -135,9 +136,17 @@ impl Story {
                 Evaluation::NoSamples => ThresholdOutcome::NoSamples,
             },
             value: judged.evaluation.value(),
+            limit: Threshold::parse(&judged.text).map_or(0.0, |threshold| threshold.bound()),
+            severity: self.severity(judged).to_owned(),
             unit: judged.unit.to_string(),
             aborted: self.aborted.contains(&(judged.scenario.clone(), judged.text.clone())),
         }
+    }
+
+    fn severity(&self, judged: &Judged) -> &str {
+        let said = self.opening.severities.iter();
+        let of = said.filter(|it| it.scenario == judged.scenario).find(|it| it.threshold == judged.text);
+        of.map_or(Severity::default().word(), |it| &it.severity)
     }
 
     fn evidence(&self, judged: &[Judged], scenarios: &[ScenarioSummary], interrupted: bool) -> Evidence {

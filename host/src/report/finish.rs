@@ -16,7 +16,7 @@ use super::{
     histograms::{FastV2, HistogramLog, LogError},
     incident::Incidents,
     journal::{Entry, Replay, SeriesEntry},
-    records,
+    previous, records,
     replace::replace,
     seconds::{Second, Seconds},
     series::SeriesWriter,
@@ -78,7 +78,8 @@ pub fn finish(dir: &Path) -> Result<Summary, ReportError> {
             count: damaged,
         });
     }
-    let summary = story.summary();
+    let mut summary = story.summary();
+    summary.previous = previous::of(dir, &summary.run);
     let text = serde_json::to_string_pretty(&summary).map_err(io::Error::from)?;
     replace(&dir.join("summary.json"), |mut file: File| writeln!(file, "{text}"))?;
     summary.run.write(dir)?;
@@ -247,6 +248,7 @@ mod tests {
             }],
             thresholds: vec!["http_reqs rate == 20/s".into()],
             tables: Vec::new(),
+            severities: Vec::new(),
         }
     }
 

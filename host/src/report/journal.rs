@@ -30,6 +30,20 @@ pub struct Opening {
     /// The tables of records; rows name theirs by its place here.
     #[serde(default)]
     pub tables: Vec<TableInfo>,
+    /// How much breaches matter, where that is not the usual.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub severities: Vec<SeverityInfo>,
+}
+
+/// How much the breach of a threshold matters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeverityInfo {
+    /// The scenario it belongs to; empty for one of the whole suite.
+    pub scenario: String,
+    /// The threshold as it stands in the suite.
+    pub threshold: String,
+    /// `critical`, `error`, `warning` or `info`.
+    pub severity: String,
 }
 
 /// A scenario before it starts.

@@ -13,6 +13,7 @@ mod finish;
 mod histograms;
 mod incident;
 mod journal;
+mod previous;
 mod records;
 mod replace;
 mod run_info;
@@ -27,13 +28,14 @@ pub use capacity::{
 pub use finish::{ReportError, finish};
 pub use incident::Incident;
 pub use journal::{
-    CapacityChange, End, Journal, Opening, ScenarioChange, ScenarioInfo, ThresholdChange, ThresholdState, opening,
+    CapacityChange, End, Journal, Opening, ScenarioChange, ScenarioInfo, SeverityInfo, ThresholdChange, ThresholdState,
+    opening,
 };
 pub use records::{ColumnInfo, ColumnKind, RecordsSummary, SpanInfo, TableInfo};
 pub use run_info::{Machine, PluginInfo, RunInfo, Status, commit_of, digest_of, instant};
 pub use summary::{
-    CheckSummary, FailureKind, GeneratorSummary, Iterations, MetricSummary, OperationSummary, Phases, ReasonSummary,
-    ScenarioState, ScenarioSummary, Spread, StatusCount, Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary,
-    summary_schema,
+    CheckSummary, FailureKind, GeneratorSummary, Iterations, MetricSummary, OperationSummary, Phases,
+    PreviousOperation, PreviousSummary, PreviousThreshold, ReasonSummary, ScenarioState, ScenarioSummary, Spread,
+    StatusCount, Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary, summary_schema,
 };
 pub use trace::{TraceError, TraceOptions, Traced, trace};

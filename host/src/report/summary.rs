@@ -36,6 +36,44 @@ pub struct Summary {
     /// The files of records that plugins kept.
     #[serde(default)]
     pub records: Vec<RecordsSummary>,
+    /// The run before this one: the latest of the same suite whose folder stands beside this one's.
+    #[serde(default)]
+    pub previous: Option<PreviousSummary>,
+}
+
+/// The run before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviousSummary {
+    /// Its identifier.
+    pub id: String,
+    /// Its outcome.
+    pub outcome: String,
+    /// What was seen of its thresholds.
+    pub thresholds: Vec<PreviousThreshold>,
+    /// How long its requests took.
+    pub operations: Vec<PreviousOperation>,
+}
+
+/// What was seen of a threshold in the run before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviousThreshold {
+    /// The scenario it belongs to; none for one of the whole suite.
+    pub scenario: Option<String>,
+    /// The threshold as it stood in the suite.
+    pub text: String,
+    /// The value seen.
+    pub value: f64,
+}
+
+/// How long the requests of an operation took in the run before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PreviousOperation {
+    /// The scenario.
+    pub scenario: String,
+    /// The operation.
+    pub operation: String,
+    /// The 95th percentile in seconds.
+    pub p95: f64,
 }
 
 /// The answer.
@@ -84,6 +122,12 @@ pub struct ThresholdSummary {
     pub outcome: ThresholdOutcome,
     /// The value seen, in `unit`.
     pub value: Option<f64>,
+    /// What it is held against, in `unit`.
+    #[serde(default)]
+    pub limit: f64,
+    /// How much a breach matters: `critical`, `error`, `warning` or `info`.
+    #[serde(default)]
+    pub severity: String,
     /// The unit of the metric: `none`, `seconds`, `bytes` or `ratio`.
     pub unit: String,
     /// Whether it stopped the run.

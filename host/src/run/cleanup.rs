@@ -3,6 +3,7 @@
 //! In come a run's folder and the plan that its suite makes today; out goes what is gone and what is left. The same plugin
 //! has to find the same target again: whatever differs from the run is refused, unless the user insists.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -134,7 +135,7 @@ pub async fn clean_up(
         let text = differences.join("\n");
         return Err(CleanupError::Changed(format!("{text}\nnothing was removed; --force does it all the same")));
     }
-    let secrets = secrets::read(&plan.suite, &plan.folder)
+    let secrets = secrets::read(plan)
         .map_err(|findings| CleanupError::Suite(Diagnostics::new(plan.suite.sources.clone(), findings)))?;
     let (incidents, mut heard) = Incidents::channel();
     let lender = Lender {
@@ -143,6 +144,7 @@ pub async fn clean_up(
         run: &past.opening.run.id,
         secrets: &secrets,
         simulated: None,
+        stand_ins: BTreeMap::new(),
         registry: Registry::default(),
         epoch: Instant::now(),
         incidents,

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use kperf_http::{HttpVersion, OriginConfig, Tls};
 use kperf_metrics::{Registry, Shard, Tags};
 use kperf_plugin::{Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext};
-use kperf_suite::{PluginUse, Suite, Target, TargetRef};
+use kperf_suite::{Address, PluginUse, StandIn, Suite, Target, TargetRef};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -61,6 +61,8 @@ pub(super) struct Lender<'a> {
     pub(super) run: &'a str,
     pub(super) secrets: &'a Secrets,
     pub(super) simulated: Option<String>,
+    /// Where the stand-ins listen that the suite uses.
+    pub(super) stand_ins: BTreeMap<StandIn, String>,
     pub(super) registry: Registry,
     pub(super) epoch: Instant,
     pub(super) incidents: Incidents,
@@ -98,6 +100,7 @@ impl Lender<'_> {
                 credentials: used
                     .credentials
                     .iter()
+                    .chain(&part.params.credentials)
                     .filter_map(|name| Some((name.clone(), Arc::clone(self.secrets.credentials.get(name)?))))
                     .collect(),
                 ..Grants::default()
@@ -114,15 +117,26 @@ impl Lender<'_> {
             }
             Some(TargetRef::Named(name)) => {
                 let target = self.suite.targets.get(name).ok_or_else(|| format!("there is no target `{name}`"))?;
-                let url = target.address.base_url().map(str::to_owned);
-                context.target = url.or_else(|| self.simulated.clone()).unwrap_or_default();
+                let url = match &target.address {
+                    Address::Simulated => self.simulated.clone().unwrap_or_default(),
+                    Address::StandIn(stand_in) => {
+                        let url = self.stand_ins.get(stand_in).cloned();
+                        url.ok_or_else(|| format!("`{}` ended with the run", stand_in.word()))?
+                    }
+                    Address::Secret(name) => self.secrets.urls.get(&name.value).cloned().unwrap_or_default(),
+                    Address::Url(_) => target.address.base_url().unwrap_or_default().to_owned(),
+                };
+                context.target = match &target.address {
+                    Address::Secret(_) => origin_of(&url),
+                    _ => url.clone(),
+                };
                 context.requests = requests(target)?;
                 context.grants.target_credential = target
                     .credential
                     .as_ref()
                     .and_then(|credential| self.secrets.credentials.get(&credential.value).cloned());
                 let tls = self.trust.get(name).cloned().unwrap_or_default();
-                reached = Some((uri(&context.target)?, origin(target, tls)));
+                reached = Some((uri(&url)?, origin(target, tls)));
             }
         }
         context.grants.target = reached.as_ref().map(|(url, _)| url.clone());
@@ -140,6 +154,11 @@ impl Lender<'_> {
     fn artifacts(&self, name: &str) -> PathBuf {
         self.out.join("artifacts").join(name)
     }
+}
+
+/// What of a URL is no secret.
+fn origin_of(url: &str) -> String {
+    url::Url::parse(url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
 }
 
 fn uri(url: &str) -> Result<Uri, String> {

@@ -4,6 +4,7 @@
 //! have threads of their own. What goes wrong before load starts ends the run with [`Exit::NotReady`]; teardown follows
 //! whatever happened, and so does the removal of what the ledger knows; the folder is readable whenever the process ends.
 
+mod announcer;
 mod cleanup;
 mod interrupts;
 mod lending;
@@ -12,12 +13,16 @@ mod observers;
 mod opening;
 mod recorder;
 mod removal;
+mod reporters;
+mod resend;
 mod secrets;
+mod stand_ins;
 mod steering;
 mod tables;
 mod wind_up;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,9 +30,10 @@ use std::time::{Duration, Instant};
 use kperf_load::{Progress, Shared, Slice, signals};
 use kperf_metrics::{Registry, Tags};
 use kperf_plugin::{
-    Book, CallError, Incident, Incidents, Isolation, Ledger, LedgerError, Outcome, PluginContext, Records, Runner,
+    Book, CallError, Incident, Incidents, Isolation, Ledger, LedgerError, Outbox, Outcome, PluginContext, Records,
+    Runner,
 };
-use kperf_suite::{Diagnostics, PluginUse, Scenario};
+use kperf_suite::{Diagnostics, PluginUse, Scenario, StandIn};
 use tokio::sync::{mpsc, watch};
 
 use crate::exit::Exit;
@@ -37,12 +43,16 @@ use crate::terminal::{BAD, DOUBT, Display, FAINT, GOOD, Live};
 use interrupts::Interrupts;
 use lending::{Lender, Lending};
 use monitor::{Brief, LoadEnd, Monitor};
-use observers::{CollectorHandle, Post, ReporterHandle};
+use observers::{CollectorHandle, Post};
+use reporters::{ReporterHandle, Starting, Unreported};
 use secrets::Secrets;
+use stand_ins::StandIns;
 use worker::{Assignment, unix_ns};
 
 pub use cleanup::{CleanupError, Past, clean_up};
 pub use removal::{Removed, list};
+pub use resend::{ResendError, Resent, resend};
+pub use secrets::wrong_urls;
 pub use wind_up::tell_left;
 
 /// Workers get ready before load starts, so that the first second is like the others.
@@ -68,6 +78,8 @@ pub struct Ended {
     pub out: PathBuf,
     /// How many things that the run has created are still on its targets.
     pub left: usize,
+    /// How many messages of reporters have not arrived.
+    pub undelivered: usize,
 }
 
 /// Why a run could not be made.
@@ -100,7 +112,7 @@ pub enum RunError {
 /// # Errors
 /// When the run can't even start, or its results can't be written.
 pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
-    let secrets = secrets::read(&plan.suite, &plan.folder)
+    let secrets = secrets::read(plan)
         .map_err(|findings| RunError::Suite(Diagnostics::new(plan.suite.sources.clone(), findings)))?;
     let interrupts = Interrupts::listen().map_err(|error| RunError::Machine(error.to_string()))?;
     let opening = opening::opening(plan, &secrets);
@@ -113,6 +125,8 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
     std::fs::write(out.join(cleanup::SUITE), suite).map_err(write)?;
     let ledger = Ledger::create(&out)?;
     let simulated = simulated(plan)?;
+    let stand_ins = StandIns::start(plan).map_err(RunError::Machine)?;
+    let outbox = Arc::new(Outbox::create(&out));
     let run = Run {
         plan,
         secrets: &secrets,
@@ -122,6 +136,8 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
         keep: options.keep,
         ledger,
         interrupts,
+        outbox: Arc::clone(&outbox),
+        stand_ins: stand_ins.urls(),
     };
     let end = tokio::select! {
         end = run.carry_out(journal, simulated.as_ref().map(kperf_sim::Sim::url)) => end,
@@ -130,7 +146,10 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
     let left = run.left();
     let (journal, reporters, forced) = match end {
         Ok(Some(end)) => end,
-        Ok(None) => return Ok(Ended { exit: Exit::Interrupted, summary: None, out, left }),
+        Ok(None) => {
+            let undelivered = outbox.waiting();
+            return Ok(Ended { exit: Exit::Interrupted, summary: None, out, left, undelivered });
+        }
         Err(error) => {
             tell_left(&out, left);
             return Err(write(error));
@@ -142,15 +161,18 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
     let summary = report::finish(&out)?;
     let mut exit = forced.unwrap_or_else(|| Exit::of_verdict(summary.verdict.exit_code));
     let text = std::fs::read_to_string(out.join("summary.json")).map_err(write)?;
-    for reporter in reporters {
-        if let Err((error, required)) = reporter.report(text.clone()).await {
-            crate::terminal::error(&error);
-            if required && exit == Exit::Pass {
-                exit = Exit::ReporterFailed;
-            }
+    let unreported = tokio::select! {
+        unreported = reporters::tell_all(reporters, &text, exit == Exit::Pass) => unreported,
+        () = run.interrupts.twice() => Vec::new(),
+    };
+    for Unreported { message, required } in unreported {
+        crate::terminal::error(&message);
+        if required && exit == Exit::Pass {
+            exit = Exit::ReporterFailed;
         }
     }
-    Ok(Ended { exit, summary: Some(summary), out, left })
+    stand_ins.write(&out).map_err(write)?;
+    Ok(Ended { exit, summary: Some(summary), undelivered: outbox.waiting(), out, left })
 }
 
 /// Starts the simulated server if the suite uses it.
@@ -191,6 +213,8 @@ struct Run<'a> {
     keep: bool,
     ledger: Ledger,
     interrupts: Interrupts,
+    outbox: Arc<Outbox>,
+    stand_ins: BTreeMap<StandIn, String>,
 }
 
 impl Run<'_> {
@@ -204,6 +228,7 @@ impl Run<'_> {
             run: self.id,
             secrets: self.secrets,
             simulated,
+            stand_ins: self.stand_ins.clone(),
             registry: registry.clone(),
             epoch: Instant::now(),
             incidents,
@@ -215,13 +240,21 @@ impl Run<'_> {
             Ok(ready) => ready,
             Err(message) => return self.not_ready(journal, "host", "target", message).map(Some),
         };
+        let reporters = tokio::select! {
+            reporters = self.reporters(&lender) => reporters,
+            () = self.interrupts.once() => Ok(Vec::new()),
+        };
+        let reporters = match reporters {
+            Ok(reporters) => reporters,
+            Err((source, message)) => return self.not_ready(journal, &source, "start", message).map(Some),
+        };
         let ready = tokio::select! {
             ready = self.get_ready(&mut stages) => ready,
             () = self.interrupts.once() => Err(None),
         };
         let loaded = match ready {
-            Ok(()) => self.load(journal, &stages, &lender, registry, &mut heard).await,
-            Err(failure) => give_up(journal, failure).map(Some),
+            Ok(()) => self.load(journal, &stages, &lender, registry, &mut heard, reporters).await,
+            Err(failure) => give_up(journal, failure, reporters).map(Some),
         };
         if matches!(loaded, Ok(None)) {
             return Ok(None);
@@ -321,15 +354,19 @@ impl Run<'_> {
         lender: &Lender<'_>,
         registry: Registry,
         incidents: &mut mpsc::UnboundedReceiver<Incident>,
+        reporters: Vec<ReporterHandle>,
     ) -> std::io::Result<Option<Outcomes>> {
         let (messages, inbox) = mpsc::unbounded_channel();
-        let observers = tokio::select! {
-            observers = self.observers(lender, &messages) => observers,
-            () = self.interrupts.once() => return Ok(Some((journal, Vec::new(), None))),
+        let collectors = tokio::select! {
+            collectors = self.collectors(lender, &messages) => collectors,
+            () = self.interrupts.once() => return Ok(Some((journal, reporters, None))),
         };
-        let (collectors, reporters) = match observers {
-            Ok(observers) => observers,
-            Err((source, message)) => return self.not_ready(journal, &source, "start", message).map(Some),
+        let collectors = match collectors {
+            Ok(collectors) => collectors,
+            Err((source, message)) => {
+                let (journal, _, exit) = self.not_ready(journal, &source, "start", message)?;
+                return Ok(Some((journal, reporters, exit)));
+            }
         };
         let epoch = Instant::now() + LEAD;
         let (phase, signals) = signals();
@@ -391,36 +428,48 @@ impl Run<'_> {
         Ok(Some((journal, reporters, None)))
     }
 
-    /// Starts collectors and reporters; the error has a name and a reason.
-    async fn observers(
+    /// Starts the collectors; the error has a name and a reason.
+    async fn collectors(
         &self,
         lender: &Lender<'_>,
         messages: &mpsc::UnboundedSender<worker::Message>,
-    ) -> Result<(Vec<CollectorHandle>, Vec<ReporterHandle>), (String, String)> {
-        let post = |part: &Part, used: &PluginUse, tag: &str| -> Result<Post, (String, String)> {
-            let (context, lending) = lender
-                .lend(part, used, Tags::new([(tag, part.name.as_str())]))
-                .map_err(|message| (part.name.clone(), message))?;
-            Ok(Post { plugin: part.plugin.clone(), context, lending, messages: messages.clone() })
-        };
-        let (mut collectors, mut reporters) = (Vec::new(), Vec::new());
+    ) -> Result<Vec<CollectorHandle>, (String, String)> {
+        let mut collectors = Vec::new();
         let place = self.plan.scenarios.len();
         for (at, (part, collector)) in self.plan.collectors.iter().zip(&self.plan.suite.collectors).enumerate() {
-            let mut post = post(part, &collector.plugin, "collector")?;
+            let mut post = post(lender, part, &collector.plugin, "collector")?;
             post.context.tables = Some(tables::first(self.plan, place + at));
-            let started = CollectorHandle::start(post, collector.interval).await;
+            let started = CollectorHandle::start(post, collector.interval, messages.clone()).await;
             collectors.push(started.map_err(|message| (part.name.clone(), message))?);
         }
+        Ok(collectors)
+    }
+
+    /// Starts the reporters, all at once; the error has a name and a reason.
+    async fn reporters(&self, lender: &Lender<'_>) -> Result<Vec<ReporterHandle>, (String, String)> {
+        let mut starting = Vec::new();
         for (part, reporter) in self.plan.reporters.iter().zip(&self.plan.suite.reporters) {
-            let started = ReporterHandle::start(post(part, &reporter.plugin, "reporter")?, reporter.required).await;
-            reporters.push(started.map_err(|message| (part.name.clone(), message))?);
+            let post = post(lender, part, &reporter.plugin, "reporter")?;
+            let started = Starting::new(post, reporter, &self.outbox);
+            starting.push(started.map_err(|message| (part.name.clone(), message))?);
         }
-        Ok((collectors, reporters))
+        reporters::ready(starting).await
     }
 }
 
+/// What the thread of a collector or reporter is given; the error has a name and a reason.
+fn post(lender: &Lender<'_>, part: &Part, used: &PluginUse, tag: &str) -> Result<Post, (String, String)> {
+    let lent = lender.lend(part, used, Tags::new([(tag, part.name.as_str())]));
+    let (context, lending) = lent.map_err(|message| (part.name.clone(), message))?;
+    Ok(Post { plugin: part.plugin.clone(), context, lending })
+}
+
 /// What is known of a run that ends before load.
-fn give_up(mut journal: Journal, failure: Option<(String, CallError)>) -> std::io::Result<Outcomes> {
+fn give_up(
+    mut journal: Journal,
+    failure: Option<(String, CallError)>,
+    reporters: Vec<ReporterHandle>,
+) -> std::io::Result<Outcomes> {
     if let Some((source, error)) = failure {
         let (kind, message) = match error {
             CallError::Failed { kind, message } => (kind.to_string(), message),
@@ -429,7 +478,7 @@ fn give_up(mut journal: Journal, failure: Option<(String, CallError)>) -> std::i
         crate::terminal::error(&format!("{source}: {kind}: {message}"));
         journal.incident(report::Incident { source, kind, message, count: 1 })?;
     }
-    Ok((journal, Vec::new(), Some(Exit::NotReady)))
+    Ok((journal, reporters, Some(Exit::NotReady)))
 }
 
 /// Lowers this thread's priority, now that the workers, which would inherit it, are there: where cores are few, what is done

@@ -13,7 +13,7 @@ use kperf_plugin::{Event, Incident};
 use tokio::sync::{mpsc, watch};
 
 use super::interrupts::Interrupts;
-use super::observers::ReporterHandle;
+use super::reporters::ReporterHandle;
 use super::steering::{Ground, Steering};
 use super::worker::{Message, unix_ns};
 use crate::plan::{Plan, PlannedScenario, PlannedThreshold};
@@ -406,7 +406,17 @@ impl<'a> Monitor<'a> {
                         (false, true) => ThresholdState::Breached,
                         (false, false) => ThresholdState::Recovered,
                     };
-                    changes.push((name.to_owned(), judged.threshold.text.clone(), state, value));
+                    let PlannedThreshold { text, threshold, severity, unit, .. } = judged.threshold;
+                    let change = kperf_plugin::ThresholdChange {
+                        scenario: name.to_owned(),
+                        threshold: text.clone(),
+                        value,
+                        limit: threshold.bound(),
+                        unit: *unit,
+                        severity: *severity,
+                        at: unix_ns(),
+                    };
+                    changes.push((change, state));
                 }
                 abort |= aborts;
             }
@@ -414,8 +424,7 @@ impl<'a> Monitor<'a> {
         if abort && *self.phase.borrow() != Phase::Run {
             return Ok(());
         }
-        for (scenario, threshold, state, value) in changes {
-            let change = kperf_plugin::ThresholdChange { scenario, threshold, value };
+        for (change, state) in changes {
             self.tell(&match state {
                 ThresholdState::Recovered => Event::ThresholdRecovered(change.clone()),
                 ThresholdState::Breached | ThresholdState::Aborted => Event::ThresholdBreached(change.clone()),
@@ -423,17 +432,18 @@ impl<'a> Monitor<'a> {
             if state == ThresholdState::Aborted {
                 tracing::warn!("ending the run: `{}` is breached", change.threshold);
             }
-            let kperf_plugin::ThresholdChange { scenario, threshold, value } = change;
-            self.journal.threshold(ThresholdChange { scenario, threshold, state, value, unix_ns: unix_ns() })?;
+            let kperf_plugin::ThresholdChange { scenario, threshold, value, at, .. } = change;
+            self.journal.threshold(ThresholdChange { scenario, threshold, state, value, unix_ns: at })?;
         }
+        self.reporters.iter_mut().for_each(ReporterHandle::tick);
         if abort {
             self.phase.send_replace(Phase::StopStarting);
         }
         Ok(())
     }
 
-    fn tell(&self, event: &Event) {
-        for reporter in &self.reporters {
+    fn tell(&mut self, event: &Event) {
+        for reporter in &mut self.reporters {
             reporter.event(event);
         }
     }

@@ -1,26 +1,22 @@
-//! Collectors and reporters: each on a thread of its own, so that a slow or spinning one slows nobody.
+//! Collectors: each on a thread of its own, so that a slow or spinning one slows nobody.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kperf_plugin::{Collector, Event, Fault, Incident, Incidents, Plugin, PluginContext, Reporter, WorkerContext};
+use kperf_plugin::{Collector, Fault, Plugin, PluginContext, WorkerContext};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::lending::Lending;
 use super::worker::{Message, send_records, unix_ns};
-
-/// Events that a reporter may be behind; further ones are dropped and counted.
-const QUEUE: usize = 64;
 
 /// What an observer's thread is given.
 pub(super) struct Post {
     pub(super) plugin: Plugin,
     pub(super) context: PluginContext,
     pub(super) lending: Lending,
-    pub(super) messages: mpsc::UnboundedSender<Message>,
 }
 
-type Answer = oneshot::Sender<Result<(), String>>;
+pub(super) type Answer = oneshot::Sender<Result<(), String>>;
 
 /// A collector at work.
 pub(super) struct CollectorHandle {
@@ -30,11 +26,15 @@ pub(super) struct CollectorHandle {
 
 impl CollectorHandle {
     /// Starts the thread and waits until the plugin says that it is ready.
-    pub(super) async fn start(post: Post, interval: Duration) -> Result<Self, String> {
+    pub(super) async fn start(
+        post: Post,
+        interval: Duration,
+        messages: mpsc::UnboundedSender<Message>,
+    ) -> Result<Self, String> {
         let name = Arc::clone(&post.context.name);
         let (finish, finished) = oneshot::channel();
         let (ready, started) = oneshot::channel();
-        thread(&name, async move || collect(post, interval, ready, finished).await)?;
+        thread(&name, async move || collect(post, interval, messages, ready, finished).await)?;
         heard(started).await?;
         Ok(Self { name, finish: Some(finish) })
     }
@@ -48,7 +48,13 @@ impl CollectorHandle {
     }
 }
 
-async fn collect(post: Post, interval: Duration, ready: Answer, finish: oneshot::Receiver<(u64, u64, Answer)>) {
+async fn collect(
+    post: Post,
+    interval: Duration,
+    messages: mpsc::UnboundedSender<Message>,
+    ready: Answer,
+    finish: oneshot::Receiver<(u64, u64, Answer)>,
+) {
     let (_stop, stopped) = watch::channel(false);
     let made = post.lending.worker(stopped).and_then(|worker| {
         let collector = Collector::new(&post.plugin, worker.clone(), Arc::new(post.context));
@@ -82,12 +88,12 @@ async fn collect(post: Post, interval: Duration, ready: Answer, finish: oneshot:
             }
             _ = seconds.tick() => {
                 collector.tick();
-                hand_over(&worker, &post.messages);
+                hand_over(&worker, &messages);
             }
         }
     };
     let finished = collector.finish(start, end).await.map_err(|error| error.to_string());
-    hand_over(&worker, &post.messages);
+    hand_over(&worker, &messages);
     let _ = answer.send(finished);
 }
 
@@ -100,83 +106,11 @@ fn hand_over(worker: &WorkerContext, messages: &mpsc::UnboundedSender<Message>) 
     send_records(worker, messages);
 }
 
-/// A reporter at work.
-pub(super) struct ReporterHandle {
-    name: Arc<str>,
-    required: bool,
-    events: mpsc::Sender<Event>,
-    report: oneshot::Sender<(String, Answer)>,
-    incidents: Incidents,
-}
-
-impl ReporterHandle {
-    /// Starts the thread and waits until the plugin says that it is ready.
-    pub(super) async fn start(post: Post, required: bool) -> Result<Self, String> {
-        let name = Arc::clone(&post.context.name);
-        let incidents = post.lending.incidents.clone();
-        let (events, queue) = mpsc::channel(QUEUE);
-        let (report, reported) = oneshot::channel();
-        let (ready, started) = oneshot::channel();
-        thread(&name, async move || tell(post, ready, queue, reported).await)?;
-        heard(started).await?;
-        Ok(Self { name, required, events, report, incidents })
-    }
-
-    /// Queues an event, or drops and counts it.
-    pub(super) fn event(&self, event: &Event) {
-        if self.events.try_send(event.clone()).is_err() {
-            self.incidents.report(Incident {
-                source: Arc::clone(&self.name),
-                kind: "event-dropped".into(),
-                message: "the reporter is too slow for the events of this run".to_owned(),
-                count: 1,
-                fault: None,
-            });
-        }
-    }
-
-    /// Hands over the whole result and waits; an error if the reporter failed, and whether it was required.
-    pub(super) async fn report(self, summary: String) -> Result<(), (String, bool)> {
-        // No further events: the thread takes those that are queued, then the report.
-        drop(self.events);
-        let (answer, told) = oneshot::channel();
-        let _ = self.report.send((summary, answer));
-        heard(told).await.map_err(|error| (format!("reporter {}: {error}", self.name), self.required))
-    }
-}
-
-async fn tell(
-    post: Post,
-    ready: Answer,
-    mut events: mpsc::Receiver<Event>,
-    report: oneshot::Receiver<(String, Answer)>,
-) {
-    let (_stop, stopped) = watch::channel(false);
-    let made = post.lending.worker(stopped).and_then(|worker| {
-        Reporter::new(&post.plugin, worker, Arc::new(post.context)).map_err(|error| error.to_string())
-    });
-    let mut reporter = match made {
-        Ok(reporter) => reporter,
-        Err(error) => return drop(ready.send(Err(error))),
-    };
-    let started = reporter.start().await.map_err(|error| error.to_string());
-    let failed = started.is_err();
-    if ready.send(started).is_err() || failed {
-        return;
-    }
-    while let Some(event) = events.recv().await {
-        if let Err(error) = reporter.on_event(event).await {
-            tracing::debug!("{error}");
-        }
-        reporter.tick();
-    }
-    if let Ok((summary, answer)) = report.await {
-        let _ = answer.send(reporter.report(summary).await.map_err(|error| error.to_string()));
-    }
-}
-
 /// Runs a future on a thread of its own, which ends with it.
-fn thread<F: Future<Output = ()>>(name: &str, work: impl FnOnce() -> F + Send + 'static) -> Result<(), String> {
+pub(super) fn thread<F: Future<Output = ()>>(
+    name: &str,
+    work: impl FnOnce() -> F + Send + 'static,
+) -> Result<(), String> {
     let started = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -190,6 +124,6 @@ fn thread<F: Future<Output = ()>>(name: &str, work: impl FnOnce() -> F + Send + 
     started.map(drop).map_err(|error| format!("can't start a thread: {error}"))
 }
 
-async fn heard(answer: oneshot::Receiver<Result<(), String>>) -> Result<(), String> {
+pub(super) async fn heard(answer: oneshot::Receiver<Result<(), String>>) -> Result<(), String> {
     answer.await.unwrap_or_else(|_| Err(format!("{} ended without an answer", Fault::PluginFailed)))
 }

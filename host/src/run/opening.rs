@@ -1,12 +1,13 @@
 //! What is known of a run before anything happens: the first line of its journal.
 
-use kperf_suite::{Scenario, TargetRef};
+use kperf_metrics::Severity;
+use kperf_suite::{Address, Scenario, TargetRef};
 
 use super::secrets::Secrets;
 use super::tables;
 use super::worker::unix_ns;
 use crate::plan::{Plan, PlannedScenario, describe};
-use crate::report::{self, Machine, Opening, PluginInfo, RunInfo, ScenarioInfo, Status};
+use crate::report::{self, Machine, Opening, PluginInfo, RunInfo, ScenarioInfo, SeverityInfo, Status};
 
 /// The identity of a run that begins now.
 pub(super) fn opening(plan: &Plan, secrets: &Secrets) -> Opening {
@@ -50,7 +51,23 @@ pub(super) fn opening(plan: &Plan, secrets: &Secrets) -> Opening {
             .collect(),
         thresholds: plan.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
         tables: tables::all(plan),
+        severities: severities(plan),
     }
+}
+
+/// Of thresholds whose severity is not the usual one.
+fn severities(plan: &Plan) -> Vec<SeverityInfo> {
+    let of_scenarios = plan.scenarios.iter().map(|it| (it.part.name.as_str(), &it.thresholds));
+    let all = of_scenarios.chain([("", &plan.thresholds)]);
+    all.flat_map(|(scenario, thresholds)| {
+        let unusual = thresholds.iter().filter(|it| it.severity != Severity::default());
+        unusual.map(move |it| SeverityInfo {
+            scenario: scenario.to_owned(),
+            threshold: it.text.clone(),
+            severity: it.severity.word().to_owned(),
+        })
+    })
+    .collect()
 }
 
 /// `20261122-101500-3f9a`: sortable, and short enough for the names of what plugins create.
@@ -68,9 +85,12 @@ pub(super) const SIMULATED: &str = "simulated";
 pub(super) fn target_of(plan: &Plan, scenario: &Scenario) -> Option<String> {
     match &scenario.plugin.target.as_ref()?.value {
         TargetRef::Simulated => Some(SIMULATED.to_owned()),
-        TargetRef::Named(name) => {
-            Some(plan.suite.targets.get(name)?.address.base_url().unwrap_or(SIMULATED).to_owned())
-        }
+        TargetRef::Named(name) => Some(match &plan.suite.targets.get(name)?.address {
+            Address::Simulated => SIMULATED.to_owned(),
+            Address::StandIn(stand_in) => stand_in.word().to_owned(),
+            Address::Secret(name) => format!("the URL in {}", name.value),
+            address @ Address::Url(_) => address.base_url()?.to_owned(),
+        }),
     }
 }
 

@@ -8,15 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kperf_plugin::{Credential, Redactor, Secret};
-use kperf_suite::{CredentialSource, Diagnostic, Suite};
+use kperf_suite::{Address, CredentialSource, Diagnostic, Suite};
+
+use crate::plan::Plan;
 
 /// How often the files of credentials are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The shortest path of a URL, in bytes, that is a secret on its own.
+const SECRET_PATH: usize = 12;
 
 /// The suite's credentials, ready to be attached.
 pub(super) struct Secrets {
     pub(super) credentials: BTreeMap<String, Arc<Credential>>,
     pub(super) redactor: Redactor,
+    /// Base URLs that are secrets, by credential.
+    pub(super) urls: BTreeMap<String, String>,
     files: Vec<Watched>,
 }
 
@@ -55,20 +62,18 @@ impl Secrets {
 ///
 /// # Errors
 /// Those that can't be had, each with its place.
-pub(super) fn read(suite: &Suite, folder: &Path) -> Result<Secrets, Vec<Diagnostic>> {
+pub(super) fn read(plan: &Plan) -> Result<Secrets, Vec<Diagnostic>> {
+    let (suite, folder) = (&plan.suite, &plan.folder);
     let of_targets = suite.targets.values().filter_map(|target| target.credential.as_ref().map(|it| &it.value));
-    let used: Vec<&String> = of_targets.chain(suite.plugins().flat_map(|plugin| &plugin.credentials)).collect();
+    let of_params = plan.parts().flat_map(|part| &part.params.credentials);
+    let of_urls = secret_urls(suite);
+    let of_plugins = suite.plugins().flat_map(|plugin| &plugin.credentials);
+    let used: Vec<&String> = of_targets.chain(of_urls).chain(of_params).chain(of_plugins).collect();
+    let mut urls = BTreeMap::new();
     let (mut credentials, mut files) = (BTreeMap::new(), Vec::new());
     let (mut secrets, mut findings) = (Vec::new(), Vec::new());
     for credential in suite.credentials.values().filter(|credential| used.contains(&&credential.name)) {
-        let text = match &credential.source.value {
-            CredentialSource::Env(name) => {
-                std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))
-            }
-            CredentialSource::File(path) => std::fs::read_to_string(folder.join(path))
-                .map_err(|error| format!("can't read the credential's file `{path}`: {error}")),
-        };
-        let made = text.and_then(|text| {
+        let made = text_of(credential, folder).and_then(|text| {
             let secret = Secret::new(&text);
             let made = Credential::new(&credential.header, &credential.scheme, &secret);
             secrets.push(secret.clone());
@@ -76,6 +81,15 @@ pub(super) fn read(suite: &Suite, folder: &Path) -> Result<Secrets, Vec<Diagnost
         });
         match made {
             Ok((made, secret)) => {
+                if secret_urls(suite).any(|name| *name == credential.name)
+                    && let Ok(url) = base_url(&secret)
+                {
+                    // Messages about a request show its path at the most; a short one is a word, and hides nothing.
+                    if url.path().len() >= SECRET_PATH {
+                        secrets.push(Secret::new(url.path()));
+                    }
+                    urls.insert(credential.name.clone(), url.as_str().trim_end_matches('/').to_owned());
+                }
                 if let CredentialSource::File(path) = &credential.source.value {
                     files.push(Watched { file: folder.join(path), secret, credential: Arc::clone(&made) });
                 }
@@ -88,8 +102,49 @@ pub(super) fn read(suite: &Suite, folder: &Path) -> Result<Secrets, Vec<Diagnost
         }
     }
     if findings.is_empty() {
-        Ok(Secrets { credentials, redactor: Redactor::new(&secrets), files })
+        Ok(Secrets { credentials, redactor: Redactor::new(&secrets), urls, files })
     } else {
         Err(findings)
     }
+}
+
+/// The credentials that hold URLs.
+fn secret_urls(suite: &Suite) -> impl Iterator<Item = &String> {
+    suite.targets.values().filter_map(|target| match &target.address {
+        Address::Secret(name) => Some(&name.value),
+        _ => None,
+    })
+}
+
+fn text_of(credential: &kperf_suite::Credential, folder: &Path) -> Result<String, String> {
+    match &credential.source.value {
+        CredentialSource::Env(name) => {
+            std::env::var(name).map_err(|_| format!("the environment variable `{name}` is not set"))
+        }
+        CredentialSource::File(path) => std::fs::read_to_string(folder.join(path))
+            .map_err(|error| format!("can't read the credential's file `{path}`: {error}")),
+    }
+}
+
+/// A secret as the URL of a target. The error does not repeat it.
+fn base_url(secret: &Secret) -> Result<url::Url, &'static str> {
+    let url = url::Url::parse(secret.expose()).map_err(|_| "it is no absolute URL, like https://example.com/path")?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("it is no http or https URL");
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        return Err("a target's URL has no user, no query and no fragment");
+    }
+    Ok(url)
+}
+
+/// Secret URLs that are there and are none, each at the place of its source. One that is not there is no mistake of the suite.
+pub fn wrong_urls(suite: &Suite, folder: &Path) -> Vec<Diagnostic> {
+    let credentials = secret_urls(suite).filter_map(|name| suite.credentials.get(name));
+    let findings = credentials.filter_map(|credential| {
+        let wrong = base_url(&Secret::new(&text_of(credential, folder).ok()?)).err()?;
+        let message = format!("the secret is to be a URL, and {wrong}");
+        Some(Diagnostic::new(credential.source.span, message).help("look at the variable or the file"))
+    });
+    findings.collect()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::{
+use kperf_plugin_sdk::{
     quantity::{figure, seconds, with_unit},
     summary::{Metric, Scenario, Spread, Summary},
 };
@@ -55,7 +55,7 @@ fn thresholds(out: &mut String, summary: &Summary) -> fmt::Result {
     if summary.thresholds.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n## Thresholds\n\n| | threshold | scenario | seen |\n| --- | --- | --- | --- |")?;
+    writeln!(out, "\n## Thresholds\n\n| | threshold | scenario | seen | before |\n| --- | --- | --- | --- | --- |")?;
     for threshold in &summary.thresholds {
         let mark = match threshold.outcome.as_str() {
             "pass" => "✓",
@@ -64,7 +64,9 @@ fn thresholds(out: &mut String, summary: &Summary) -> fmt::Result {
         };
         let seen = threshold.value.map_or_else(|| "nothing".to_owned(), |value| with_unit(value, &threshold.unit));
         let scenario = threshold.scenario.as_deref().unwrap_or_default();
-        writeln!(out, "| {mark} | `{}` | {} | {seen} |", cell(&threshold.text), cell(scenario))?;
+        let before = summary.previous.as_ref().and_then(|previous| previous.threshold(threshold));
+        let before = before.map_or_else(String::new, |value| with_unit(value, &threshold.unit));
+        writeln!(out, "| {mark} | `{}` | {} | {seen} | {before} |", cell(&threshold.text), cell(scenario))?;
     }
     Ok(())
 }
@@ -154,12 +156,13 @@ mod tests {
                 "duration":{"count":20,"mean":0.01,"p50":0.01,"p95":0.02,"p99":0.02,"max":0.5}}],
               "checks":[{"name":"a|b","passes":1,"fails":2}],
               "metrics":[{"name":"kfp_run_success","unit":"none","tags":{"k":"v"},"value":0.95}]}],
+            "previous":{"id":"r0","thresholds":[{"scenario":"runs","text":"a p(95) < 1s","value":0.5}]},
             "incidents":[{"source":"runs","kind":"trap","message":"unreachable","count":3}],"newer":{}}"#;
         let text = write(&serde_json::from_str(summary).unwrap(), &["after 1.0 s: x".into()]);
         for line in [
             "# quick: fail",
             "- too slow",
-            "| ✗ | `a p(95) < 1s` | runs | 1.5 s |",
+            "| ✗ | `a p(95) < 1s` | runs | 1.5 s | 500 ms |",
             "constant-vus, 10 s: 20 iterations (2/s), 1 failed, 0 dropped.",
             "Capacity: 9/s: 9/s held (2 of 2), 9.4/s broke (2 of 2).",
             "| create_run | 20 | 1 | 2/s | 10 ms | 10 ms | 20 ms | 20 ms | 500 ms |",

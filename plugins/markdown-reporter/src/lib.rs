@@ -1,15 +1,16 @@
 //! Writes the result as Markdown, for a pull request, a wiki or a chat.
 //!
-//! In come events and the text of `summary.json`; out goes one file in the run's folder. It reads of the summary what it
-//! shows and ignores the rest, so a newer host's summary still works.
+//! In come events and the text of `summary.json`; out goes one file in the run's folder.
 
 mod document;
-mod quantity;
-mod summary;
 
 use std::cell::RefCell;
 
-use kperf_plugin_sdk::{Description, Event, Failure, Reporter, Reporting, artifacts, clock, export_reporter};
+use kperf_plugin_sdk::{
+    Description, Event, Failure, Reporter, Reporting, artifacts, clock, export_reporter,
+    quantity::{with_unit, word},
+    summary::Summary,
+};
 use serde::Deserialize;
 
 const PARAMETERS: &str = r#"{
@@ -54,7 +55,8 @@ fn words(event: &Event) -> Option<String> {
         Event::ThresholdRecovered(change) => (change, "holds again"),
     };
     let scope = if change.scenario.is_empty() { String::new() } else { format!("{}: ", change.scenario) };
-    Some(format!("{scope}`{}` {what}, at {:.6}", change.threshold, change.value))
+    let value = with_unit(change.value, word(change.unit));
+    Some(format!("{scope}`{}` {what}, at {value}", change.threshold))
 }
 
 impl Reporter for MarkdownReporter {
@@ -80,9 +82,7 @@ impl Reporter for MarkdownReporter {
     }
 
     async fn report(&self, summary: String) -> Result<(), Failure> {
-        let summary = serde_json::from_str(&summary)
-            .map_err(|error| Failure::new("summary", format!("the summary is not what was expected: {error}")))?;
-        let text = document::write(&summary, &self.events.borrow());
+        let text = document::write(&Summary::read(&summary)?, &self.events.borrow());
         artifacts::write(self.file.clone(), text.into_bytes())
             .await
             .map_err(|message| Failure::new("artifact", message))
@@ -93,16 +93,24 @@ export_reporter!(MarkdownReporter);
 
 #[cfg(test)]
 mod tests {
-    use kperf_plugin_sdk::ThresholdChange;
+    use kperf_plugin_sdk::{Severity, ThresholdChange, Unit};
 
     use super::*;
 
     #[test]
     fn events_become_sentences() {
-        let change = || ThresholdChange { scenario: "runs".into(), threshold: "x rate < 1%".into(), value: 0.5 };
-        assert_eq!(words(&Event::ThresholdBreached(change())).unwrap(), "runs: `x rate < 1%` is breached, at 0.500000");
+        let change = || ThresholdChange {
+            scenario: "runs".into(),
+            threshold: "x rate < 1%".into(),
+            value: 0.5,
+            limit: 0.01,
+            unit: Unit::Ratio,
+            severity: Severity::Error,
+            at: 0,
+        };
+        assert_eq!(words(&Event::ThresholdBreached(change())).unwrap(), "runs: `x rate < 1%` is breached, at 50 %");
         let whole = ThresholdChange { scenario: String::new(), ..change() };
-        assert_eq!(words(&Event::ThresholdRecovered(whole)).unwrap(), "`x rate < 1%` holds again, at 0.500000");
+        assert_eq!(words(&Event::ThresholdRecovered(whole)).unwrap(), "`x rate < 1%` holds again, at 50 %");
         assert_eq!(words(&Event::RunStarted), None);
     }
 }

@@ -19,7 +19,21 @@ impl Description {
     /// Adds a mode; `parameters` is the JSON Schema (draft 2020-12) of the `params` table.
     #[must_use]
     pub fn mode(mut self, name: &str, description: &str, parameters: &str) -> Self {
-        self.modes.push(Mode { name: name.into(), description: description.into(), parameters: parameters.into() });
+        self.modes.push(Mode {
+            name: name.into(),
+            description: description.into(),
+            parameters: parameters.into(),
+            needs_target: false,
+        });
+        self
+    }
+
+    /// Says that the mode added last is of no use without a target.
+    #[must_use]
+    pub fn needs_target(mut self) -> Self {
+        if let Some(mode) = self.modes.last_mut() {
+            mode.needs_target = true;
+        }
         self
     }
 

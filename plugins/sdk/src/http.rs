@@ -5,6 +5,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::Failure;
 pub use crate::bindings::kperf::plugin::http::{BodyMode, Chunk, Error, Request, Response, StatusRange, Timing};
 
+/// Stands for a secret in a value, see [`Request::json_with_secret`]: characters of the private use area, which no text of
+/// people's has.
+pub const SECRET: &str = "\u{e0f0}secret\u{e0f1}";
+
 impl Request {
     /// A request with a method; `operation` becomes a metric tag, `url` is absolute or a path below the target.
     pub fn new(operation: &str, method: &str, url: impl Into<String>) -> Self {
@@ -61,6 +65,24 @@ impl Request {
         let body = serde_json::to_vec(value)
             .map_err(|error| Failure::new("json", format!("the request's body can't be written as JSON: {error}")))?;
         Ok(self.header("content-type", "application/json").body(body))
+    }
+
+    /// Makes a value the body, as JSON, with its content type. Where the value has the text [`SECRET`], the host writes the secret
+    /// of this credential.
+    ///
+    /// # Errors
+    /// A failure of the kind `json` when the value can't be written as JSON.
+    pub fn json_with_secret(self, value: &impl Serialize, credential: &str) -> Result<Self, Failure> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| Failure::new("json", format!("the request's body can't be written as JSON: {error}")))?;
+        let mut request = self.header("content-type", "application/json");
+        for (at, piece) in text.split(SECRET).enumerate() {
+            if at > 0 {
+                request.body.push(Chunk::Secret(credential.into()));
+            }
+            request = request.body(piece);
+        }
+        Ok(request)
     }
 
     /// Adds a status that counts as a success, for `http_req_failed`. Without any, 200 to 399 do.
@@ -136,6 +158,14 @@ mod tests {
         let request = Request::post("create", "/x").json(&serde_json::json!({"a": 1})).unwrap();
         assert_eq!(request.headers, [("content-type".to_owned(), "application/json".to_owned())]);
         assert_eq!(request.body, [Chunk::Bytes(b"{\"a\":1}".to_vec())]);
+    }
+
+    #[test]
+    fn a_secret_is_a_piece_of_its_own() {
+        let body = serde_json::json!({"key": SECRET, "n": 1});
+        let request = Request::post("send", "/x").json_with_secret(&body, "pager").unwrap();
+        let (before, after) = (b"{\"key\":\"".to_vec(), b"\",\"n\":1}".to_vec());
+        assert_eq!(request.body, [Chunk::Bytes(before), Chunk::Secret("pager".into()), Chunk::Bytes(after)]);
     }
 
     #[test]

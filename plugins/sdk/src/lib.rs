@@ -2,7 +2,7 @@
 //!
 //! In comes the contract in `wit/`; out go three traits to implement ([`Runner`], [`Collector`], [`Reporter`]), a macro each
 //! to export the implementation, and the host's capabilities as plain Rust ([`http`], [`metrics`], [`clock`], [`log`],
-//! [`artifacts`], [`random`], [`ledger`], [`records`]). It knows no product and keeps no state beyond the opened plugin of an instance.
+//! [`artifacts`], [`random`], [`ledger`], [`records`], [`delivery`]). It knows no product and keeps no state beyond the opened plugin of an instance.
 //!
 //! ```ignore
 //! use kperf_plugin_sdk::{Description, Failure, Iteration, Runner, Scenario, export_runner, http::Request};
@@ -31,6 +31,7 @@
 pub mod bindings;
 
 mod collector;
+pub mod delivery;
 mod description;
 pub mod duration;
 mod failure;
@@ -39,19 +40,21 @@ pub mod http;
 pub mod ledger;
 pub mod metrics;
 mod params;
+pub mod quantity;
 pub mod random;
 pub mod records;
 mod reporter;
 mod runner;
 mod slot;
+pub mod summary;
 
 pub mod clock;
 pub mod log;
 
 pub use bindings::kperf::plugin::artifacts;
 pub use bindings::kperf::plugin::types::{
-    Column, ColumnType, Description, Entry, Failure, Finding, Metric, MetricKind, Mode, Outcome, Span, Table, Tags,
-    Unit,
+    Column, ColumnType, Description, Entry, Failure, Finding, Metric, MetricKind, Mode, Outcome, Severity, Span, Table,
+    Tags, Unit,
 };
 #[doc(hidden)]
 pub use collector::CollectorComponent;

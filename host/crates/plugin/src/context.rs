@@ -9,6 +9,7 @@ use kperf_metrics::{Registry, Shard, Tags};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use crate::delivery::Delivery;
 use crate::fault::Incidents;
 use crate::grants::Grants;
 use crate::ledger::Book;
@@ -105,6 +106,8 @@ pub struct PluginContext {
     pub ledger: Option<Arc<Book>>,
     /// The number that the plugin's first table has in the run. None where records are not kept.
     pub tables: Option<u32>,
+    /// How messages are delivered. None for all but reporters.
+    pub delivery: Option<Delivery>,
     /// How users share instances; none by how the guest was built.
     pub isolation: Option<Isolation>,
     /// How many users share an instance at most, if they do.
@@ -132,6 +135,7 @@ impl Default for PluginContext {
             artifacts: None,
             ledger: None,
             tables: None,
+            delivery: None,
             isolation: None,
             group: DEFAULT_GROUP,
         }

@@ -33,6 +33,8 @@ pub struct Mode {
     pub description: String,
     /// The JSON Schema of the parameters: always an object.
     pub schema: Value,
+    /// Whether it is of no use without a target.
+    pub needs_target: bool,
 }
 
 impl Description {
@@ -75,6 +77,7 @@ impl TryFrom<types::Description> for Description {
                 schema: schema(&mode.name, &mode.parameters)?,
                 name: mode.name,
                 description: mode.description,
+                needs_target: mode.needs_target,
             });
         }
         let mut metrics: Vec<MetricDef> = Vec::with_capacity(raw.metrics.len());
@@ -119,6 +122,16 @@ fn definition(metric: &types::Metric) -> Result<MetricDef, DescriptionError> {
     Ok(MetricDef::new(&metric.name, kind, unit(metric.unit), &metric.description))
 }
 
+/// A unit in the contract's words.
+pub(crate) fn wire_unit(unit: Unit) -> types::Unit {
+    match unit {
+        Unit::None => types::Unit::None,
+        Unit::Seconds => types::Unit::Seconds,
+        Unit::Bytes => types::Unit::Bytes,
+        Unit::Ratio => types::Unit::Ratio,
+    }
+}
+
 pub(crate) fn unit(unit: types::Unit) -> Unit {
     match unit {
         types::Unit::None => Unit::None,
@@ -137,7 +150,12 @@ mod tests {
             name: "p-1".into(),
             version: "1.0.0".into(),
             summary: String::new(),
-            modes: vec![types::Mode { name: "M".into(), description: String::new(), parameters: "{}".into() }],
+            modes: vec![types::Mode {
+                name: "M".into(),
+                description: String::new(),
+                parameters: "{}".into(),
+                needs_target: false,
+            }],
             metrics: vec![types::Metric {
                 name: "p_x".into(),
                 kind: types::MetricKind::Counter,

@@ -2,8 +2,8 @@
 //!
 //! In come a component's bytes and, per worker thread and scenario, what the host lends to it: grants, limits, the
 //! thread's HTTP client and metric shard. Out come a [`Plugin`] with its [`Description`], the calls of the three worlds
-//! ([`Runner`], [`Collector`], [`Reporter`]), samples in the shard, [`Record`]s, [`Incident`]s, and the [`Ledger`] of what
-//! guests create.
+//! ([`Runner`], [`Collector`], [`Reporter`]), samples in the shard, [`Record`]s, [`Incident`]s, the [`Ledger`] of what guests
+//! create, and the [`Outbox`] of what they have to say.
 //!
 //! Guests are hostile until proven otherwise: whatever one does ends as an outcome with a name ([`Fault`]), never as a
 //! panic, and never reaches another plugin.
@@ -17,6 +17,7 @@ mod call;
 mod capability;
 mod collector;
 mod context;
+mod delivery;
 mod description;
 mod engine;
 mod fault;
@@ -26,6 +27,7 @@ mod guest;
 mod ledger;
 mod limits;
 mod load;
+mod outbox;
 mod random;
 mod record;
 mod reporter;
@@ -41,6 +43,7 @@ pub use cache::CacheError;
 pub use call::CallError;
 pub use collector::Collector;
 pub use context::{DEFAULT_GROUP, Isolation, PluginContext, RequestDefaults, WorkerContext};
+pub use delivery::{Delivery, Resender};
 pub use description::{Description, DescriptionError, Mode};
 pub use engine::{Engine, EngineConfig, EngineError, TICK};
 pub use fault::{Fault, Incident, Incidents};
@@ -48,8 +51,9 @@ pub use grants::{Grants, HostGrant, HostGrantError};
 pub use ledger::{Book, Entry, LEDGER_FILE, Ledger, LedgerError};
 pub use limits::Limits;
 pub use load::{LoadError, Plugin};
+pub use outbox::{Fate, Letter, OUTBOX_FILE, Outbox, OutboxError, Piece};
 pub use record::{Cell, Record, Records};
 pub use reporter::{Event, Reporter, ThresholdChange};
 pub use runner::{Finding, IsolationError, IterationOutcome, Outcome, Runner, RunnerPool, WrongWorld};
-pub use secret::{Credential, CredentialError, Redactor, Secret};
+pub use secret::{Credential, CredentialError, HMAC_SHA256, Redactor, Secret};
 pub use table::{Column, ColumnType, Span, Table};

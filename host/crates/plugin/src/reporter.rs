@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kperf_metrics::{Severity, Unit};
 use wasmtime::Store;
 
 use crate::anatomy::World;
@@ -9,9 +10,10 @@ use crate::bindings::reporter::exports::kperf::plugin::reporter_api::{
     Event as WireEvent, Guest as Exported, Reporting, ThresholdChange as WireChange,
 };
 use crate::bindings::reporter::{self, ReporterPre};
-use crate::bindings::types::Failure;
+use crate::bindings::types::{self, Failure};
 use crate::call::{self, CallError};
 use crate::context::{PluginContext, WorkerContext};
+use crate::description::wire_unit;
 use crate::guest::Guest;
 use crate::load::{Exports, Plugin};
 use crate::runner::WrongWorld;
@@ -37,13 +39,34 @@ pub struct ThresholdChange {
     pub scenario: String,
     /// The threshold as it stands in the suite.
     pub threshold: String,
-    /// The value seen, in the metric's unit.
+    /// The value seen, in `unit`.
     pub value: f64,
+    /// What it is held against, in `unit`.
+    pub limit: f64,
+    /// The unit of both.
+    pub unit: Unit,
+    /// How much it matters.
+    pub severity: Severity,
+    /// When it changed, in nanoseconds since the Unix epoch.
+    pub at: u64,
 }
 
 impl From<Event> for WireEvent {
     fn from(event: Event) -> Self {
-        let wire = |ThresholdChange { scenario, threshold, value }| WireChange { scenario, threshold, value };
+        let wire = |change: ThresholdChange| WireChange {
+            scenario: change.scenario,
+            threshold: change.threshold,
+            value: change.value,
+            limit: change.limit,
+            unit: wire_unit(change.unit),
+            severity: match change.severity {
+                Severity::Critical => types::Severity::Critical,
+                Severity::Error => types::Severity::Error,
+                Severity::Warning => types::Severity::Warning,
+                Severity::Info => types::Severity::Info,
+            },
+            at: change.at,
+        };
         match event {
             Event::RunStarted => Self::RunStarted,
             Event::ThresholdBreached(change) => Self::ThresholdBreached(wire(change)),

@@ -46,7 +46,8 @@ pub(crate) const CREDENTIAL: TableSpec = TableSpec {
             "scheme",
             Kind::Text,
             Need::Default("Bearer"),
-            "What stands before the secret: `Bearer`, `Basic` (the secret is `user:password`), or `\"\"` for the secret alone.",
+            "What stands before the secret: `Bearer`, `Basic` (the secret is `user:password`), or `\"\"` for the secret alone. With \
+             `HMAC-SHA256` the secret is a key: the header is `sha256=` and the signature of the request's body.",
         ),
         KeySpec::new("header", Kind::Text, Need::Default("authorization"), "The header that carries it."),
     ],

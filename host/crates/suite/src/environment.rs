@@ -164,6 +164,10 @@ fn merge_table(base: &mut Table, overlay: Table, path: &[&str]) {
             base.remove("env");
             base.remove("file");
         }
+        ["targets", _] if overlay.get("url").is_some() || overlay.get("url_from").is_some() => {
+            base.remove("url");
+            base.remove("url_from");
+        }
         _ => {}
     }
     for entry in overlay.entries {

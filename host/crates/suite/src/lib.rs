@@ -13,6 +13,7 @@ mod diagnostic;
 mod duration;
 mod environment;
 mod host_grant;
+mod leak;
 mod limits;
 mod load;
 mod matrix;
@@ -44,7 +45,7 @@ pub use duration::{DurationError, DurationText, parse_duration};
 pub use host_grant::{HostGrant, HostGrantError};
 pub use limits::Limits;
 pub use load::{CapacitySearch, Load, Shape, Stage};
-pub use observer::{Collector, Reporter};
+pub use observer::{Collector, Occasion, Reporter};
 pub use params::Params;
 pub use plugin_use::{PluginRef, PluginUse, TargetRef};
 pub use rate::{Rate, RateError};
@@ -58,7 +59,7 @@ pub use size::{Size, SizeError};
 pub use source::{Source, Sources, Span};
 pub use suggest::{closest, suggestion};
 pub use suite::Suite;
-pub use target::{Address, HttpVersion, Target};
+pub use target::{Address, HttpVersion, StandIn, Target};
 pub use threshold::Threshold;
 
 use crate::{node::Table, reader::Reader, source::Origin};
@@ -109,6 +110,7 @@ fn read(reader: &mut Reader<'_>, options: &Options<'_>) -> Option<Suite> {
     overrides::apply(reader, &mut root);
     matrix::expand(reader, &mut root, options.lookup);
     let suite = suite::read_suite(reader, &root, options.environment);
+    leak::look(reader);
     forget_consequences(reader, &syntax);
     suite
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::{
     node::Node,
     plugin_use::{self, Known, PluginUse, read_plugin_use},
-    reader::Reader,
-    spec::{KeySpec, Kind, Need, SOME_DURATION, TableSpec},
+    reader::{Reader, Section},
+    spec::{DURATION, KeySpec, Kind, Need, SOME_DURATION, TableSpec},
+    suggest,
 };
 
 /// A plugin that observes the system under test.
@@ -25,6 +26,36 @@ pub struct Reporter {
     pub plugin: PluginUse,
     /// Whether the run counts as failed if the reporter does.
     pub required: bool,
+    /// When it is told something.
+    pub on: Vec<Occasion>,
+    /// How long a breach has to last before it is told.
+    pub hold: Duration,
+    /// How long a message is tried, and how long the reporter may take once load is over.
+    pub deadline: Duration,
+    /// A file outside the run's folder that gets what it writes, too; relative to where kperf was started.
+    pub append_to: Option<String>,
+}
+
+/// When a reporter is told something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// Load starts.
+    Start,
+    /// A threshold does not hold any more.
+    Breach,
+    /// A threshold whose breach was told holds again.
+    Recovered,
+    /// The run has ended, and its verdict is another than pass.
+    Fail,
+    /// The run has ended and passes.
+    Pass,
+    /// All of these.
+    Always,
+}
+
+impl Occasion {
+    const WORDS: [&str; 6] = ["start", "breach", "recovered", "fail", "pass", "always"];
+    const ALL: [Self; 6] = [Self::Start, Self::Breach, Self::Recovered, Self::Fail, Self::Pass, Self::Always];
 }
 
 pub(crate) const COLLECTOR: TableSpec = TableSpec {
@@ -58,6 +89,31 @@ pub(crate) const REPORTER: TableSpec = TableSpec {
             Need::Default("false"),
             "The run's exit code says so if this reporter fails.",
         ),
+        KeySpec::new(
+            "on",
+            Kind::Texts,
+            Need::Absent("`[\"always\"]`"),
+            "When it is told something: `start` of the load, `breach` of a threshold, `recovered` from one, `fail` (the run has \
+             ended, and not with a pass), `pass`, or `always`.",
+        ),
+        KeySpec::new(
+            "hold",
+            DURATION,
+            Need::Default("10s"),
+            "How long a breach has to last before it is told. One that is over sooner is not told, and neither is its end.",
+        ),
+        KeySpec::new(
+            "deadline",
+            SOME_DURATION,
+            Need::Default("30s"),
+            "How long the host tries to deliver a message, and how long the reporter may take once the run is over.",
+        ),
+        KeySpec::new(
+            "append_to",
+            Kind::Text,
+            Need::Absent("the run's folder only"),
+            "A file to which the host appends what the reporter writes: `${GITHUB_STEP_SUMMARY:-}`. Nothing happens if it is empty.",
+        ),
         plugin_use::ALLOW_HOSTS,
         plugin_use::CREDENTIALS,
         plugin_use::LIMITS_KEY,
@@ -73,5 +129,28 @@ pub(crate) fn read_collector(reader: &mut Reader<'_>, node: &Node, known: &Known
 pub(crate) fn read_reporter(reader: &mut Reader<'_>, node: &Node, known: &Known<'_>) -> Option<Reporter> {
     let section = reader.section(&REPORTER, node)?;
     let required = reader.value(&section, "required");
-    Some(Reporter { plugin: read_plugin_use(reader, &section, known)?, required })
+    let on = read_occasions(reader, &section);
+    let hold = reader.value(&section, "hold");
+    let deadline = reader.value(&section, "deadline");
+    let append_to = reader.optional(&section, "append_to").filter(|path: &String| !path.trim().is_empty());
+    let plugin = read_plugin_use(reader, &section, known)?;
+    Some(Reporter { plugin, required, on, hold, deadline, append_to })
+}
+
+fn read_occasions(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Occasion> {
+    let written = reader.texts(section, "on");
+    if section.table.get("on").is_none() {
+        return vec![Occasion::Always];
+    }
+    let mut on = Vec::new();
+    for word in written {
+        match Occasion::WORDS.iter().position(|known| *known == word.value) {
+            Some(place) => on.extend(Occasion::ALL.get(place)),
+            None => {
+                let help = suggest::suggestion(&word.value, Occasion::WORDS.iter().copied());
+                reader.report(word.span, format!("`{}` is no occasion to tell something", word.value), help);
+            }
+        }
+    }
+    on
 }

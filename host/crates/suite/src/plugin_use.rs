@@ -33,6 +33,17 @@ pub struct PluginUse {
     pub span: Span,
 }
 
+impl PluginUse {
+    /// The name of the target in `[targets]`, if it has one there.
+    #[must_use]
+    pub fn target_name(&self) -> Option<&str> {
+        match &self.target.as_ref()?.value {
+            TargetRef::Named(name) => Some(name),
+            TargetRef::Simulated => None,
+        }
+    }
+}
+
 /// How a suite names a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PluginRef {

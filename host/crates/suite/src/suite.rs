@@ -15,7 +15,7 @@ use crate::{
     simulated::{SIMULATED, Simulated, read_simulated},
     source::{Origin, Sources, Span},
     spec::{KeySpec, Kind, Need, TableSpec},
-    target::{Address, TARGET, Target, read_target},
+    target::{Address, StandIn, TARGET, Target, read_target},
     threshold::{THRESHOLD, Threshold, read_thresholds},
 };
 
@@ -58,6 +58,16 @@ impl Suite {
             TargetRef::Named(name) => self.targets.get(name).is_some_and(|it| it.address == Address::Simulated),
         };
         self.plugins().any(|plugin| plugin.target.as_ref().is_some_and(|target| simulated(&target.value)))
+    }
+
+    /// The stand-ins that anything refers to.
+    #[must_use]
+    pub fn stand_ins(&self) -> BTreeSet<StandIn> {
+        let used = self.plugins().filter_map(|plugin| match self.targets.get(plugin.target_name()?)?.address {
+            Address::StandIn(stand_in) => Some(stand_in),
+            _ => None,
+        });
+        used.collect()
     }
 
     /// The plugins of scenarios, collectors and reporters, in this order.
@@ -153,6 +163,9 @@ pub(crate) fn read_suite(reader: &mut Reader<'_>, root: &Table, environment: Opt
     }
     for target in targets.values() {
         if let Some(credential) = &target.credential {
+            known.credential(reader, credential);
+        }
+        if let Address::Secret(credential) = &target.address {
             known.credential(reader, credential);
         }
     }

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 use url::Url;
 
 use crate::{
+    leak,
     node::Node,
     plugin_use::SIMULATED_TARGET,
-    reader::{Complaint, Leaf, Located, Reader},
+    reader::{Complaint, Leaf, Located, MISSING, Reader, Section},
     size::Size,
     source::Sources,
     spec::{COUNT_OR_NONE, KeySpec, Kind, Need, SOME_DURATION, TableSpec},
@@ -49,16 +50,20 @@ pub struct Target {
 pub enum Address {
     /// The built-in simulated server, wherever it will listen.
     Simulated,
+    /// A built-in stand-in for a service that reporters tell.
+    StandIn(StandIn),
+    /// The URL is the secret of this credential: it exists.
+    Secret(Located<String>),
     /// A base URL: http or https, without user, query or fragment.
     Url(Url),
 }
 
 impl Address {
-    /// The base URL as text without a trailing slash; none for the simulated server, whose URL only the run knows.
+    /// The base URL as text without a trailing slash; none where only the run knows it.
     #[must_use]
     pub fn base_url(&self) -> Option<&str> {
         match self {
-            Self::Simulated => None,
+            Self::Simulated | Self::StandIn(_) | Self::Secret(_) => None,
             Self::Url(url) => Some(url.as_str().trim_end_matches('/')),
         }
     }
@@ -66,10 +71,40 @@ impl Address {
 
 impl Leaf for Address {
     fn read(node: &Node, kind: Kind, sources: &Sources) -> Result<Self, Complaint> {
-        if String::read(node, kind, sources)? == SIMULATED_TARGET {
+        let text = String::read(node, kind, sources)?;
+        if text == SIMULATED_TARGET {
             return Ok(Self::Simulated);
         }
-        Url::read(node, kind, sources).map(Self::Url)
+        if let Some(stand_in) = StandIn::ALL.into_iter().find(|it| it.word() == text) {
+            return Ok(Self::StandIn(stand_in));
+        }
+        let url = Url::read(node, kind, sources)?;
+        if leak::is_secret(&url) {
+            return Err(Complaint::new("this URL is a secret").help(leak::URL_HELP));
+        }
+        Ok(Self::Url(url))
+    }
+}
+
+/// A built-in stand-in for a service that reporters tell, for trying things out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StandIn {
+    /// For Slack.
+    Slack,
+    /// For PagerDuty.
+    PagerDuty,
+}
+
+impl StandIn {
+    const ALL: [Self; 2] = [Self::Slack, Self::PagerDuty];
+
+    /// How a suite calls it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Slack => "simulated-slack",
+            Self::PagerDuty => "simulated-pagerduty",
+        }
     }
 }
 
@@ -97,8 +132,16 @@ pub(crate) const TARGET: TableSpec = TableSpec {
         KeySpec::new(
             "url",
             Kind::Url,
-            Need::Required,
-            "The base URL, `http` or `https`; or `simulated` for the built-in simulated server.",
+            Need::Absent("`url_from` is used"),
+            "The base URL, `http` or `https`; or `simulated` for the built-in simulated server, `simulated-slack` and \
+             `simulated-pagerduty` for stand-ins of those services.",
+        ),
+        KeySpec::new(
+            "url_from",
+            Kind::Text,
+            Need::Absent("`url` is used"),
+            "The credential that holds the URL, where the URL is a secret: a name of `[credentials]`. Its `scheme` and `header` do \
+             not matter.",
         ),
         KeySpec::new(
             "credential",
@@ -150,9 +193,39 @@ pub(crate) fn check_header_name(name: &str) -> Result<(), String> {
     if !name.is_empty() && name.chars().all(token) { Ok(()) } else { Err(format!("`{name}` is no header name")) }
 }
 
+/// A header of every request: no secret.
+fn check_target_header(name: &str) -> Result<(), String> {
+    check_header_name(name)?;
+    if leak::carries_secret(name) {
+        return Err(format!(
+            "`{name}` carries a secret, which does not belong into a suite: use `credential = \"..\"` with `[credentials.NAME]`"
+        ));
+    }
+    Ok(())
+}
+
+fn read_address(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Address> {
+    let url: Option<Address> = reader.optional(section, "url");
+    let secret = reader.located::<String>(section, "url_from");
+    match (section.table.get("url"), secret) {
+        (Some(_), Some(secret)) => {
+            reader.report(secret.span, "a target has either `url` or `url_from`, not both", None);
+            None
+        }
+        (None, Some(secret)) => Some(Address::Secret(secret)),
+        (Some(_), None) => url,
+        (None, None) if section.table.get("url_from").is_some() => None,
+        (None, None) => {
+            let help = "add an absolute URL, for example `url = \"https://example.com\"`".to_owned();
+            reader.report(section.span, format!("{MISSING}`url` in {}", TARGET.title), help);
+            None
+        }
+    }
+}
+
 pub(crate) fn read_target(reader: &mut Reader<'_>, name: &str, node: &Node) -> Option<Target> {
     let section = reader.section(&TARGET, node)?;
-    let address: Option<Address> = reader.optional(&section, "url");
+    let address = read_address(reader, &section);
     let target = Target {
         name: name.to_owned(),
         address: Address::Simulated,
@@ -166,7 +239,7 @@ pub(crate) fn read_target(reader: &mut Reader<'_>, name: &str, node: &Node) -> O
         idle_timeout: reader.value(&section, "idle_timeout"),
         connections: NonZeroU32::new(reader.value(&section, "connections")),
         compression: reader.value(&section, "compression"),
-        headers: reader.text_map(&section, "headers", check_header_name),
+        headers: reader.text_map(&section, "headers", check_target_header),
     };
     Some(Target { address: address?, ..target })
 }

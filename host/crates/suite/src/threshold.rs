@@ -2,7 +2,7 @@
 
 use std::{ops::Range, time::Duration};
 
-use kperf_metrics::Threshold as Expression;
+use kperf_metrics::{Severity, Threshold as Expression};
 
 use crate::{
     node::{Node, Value},
@@ -20,6 +20,8 @@ pub struct Threshold {
     pub expression: Expression,
     /// How long after the start a breach aborts the run; None if a breach does not abort.
     pub abort: Option<Duration>,
+    /// How much a breach matters.
+    pub severity: Severity,
     /// Where it stands.
     pub span: Span,
 }
@@ -50,6 +52,12 @@ pub(crate) const THRESHOLD: TableSpec = TableSpec {
             Need::Default("0s"),
             "Before this much time has passed a breach does not abort.",
         ),
+        KeySpec::new(
+            "severity",
+            Kind::Choice(&["critical", "error", "warning", "info"]),
+            Need::Default("error"),
+            "How much a breach matters, for those whom reporters tell.",
+        ),
     ],
 };
 
@@ -59,7 +67,7 @@ pub(crate) fn read_thresholds(reader: &mut Reader<'_>, section: &Section<'_>, na
 
 fn read_threshold(reader: &mut Reader<'_>, node: &Node) -> Option<Threshold> {
     match &node.value {
-        Value::Text(text) => expression(reader, node, text, None),
+        Value::Text(text) => expression(reader, node, text, None, Severity::default()),
         Value::Table(_) => {
             let section = reader.section(&THRESHOLD, node)?;
             let abort = reader.value::<bool>(&section, "abort");
@@ -68,8 +76,9 @@ fn read_threshold(reader: &mut Reader<'_>, node: &Node) -> Option<Threshold> {
                 let help = "add `abort = true`, or leave `after` out".to_owned();
                 reader.report(node.span, "`after` delays an abort, but there is none", help);
             }
+            let severity = reader.choice(&section, "severity", &Severity::ALL).unwrap_or_default();
             let text: String = reader.optional(&section, "expr")?;
-            expression(reader, section.table.get("expr")?, &text, abort.then_some(after))
+            expression(reader, section.table.get("expr")?, &text, abort.then_some(after), severity)
         }
         _ => {
             let message = format!("expected a threshold as a text or a table, found {}", node.found());
@@ -79,9 +88,15 @@ fn read_threshold(reader: &mut Reader<'_>, node: &Node) -> Option<Threshold> {
     }
 }
 
-fn expression(reader: &mut Reader<'_>, node: &Node, text: &str, abort: Option<Duration>) -> Option<Threshold> {
+fn expression(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    text: &str,
+    abort: Option<Duration>,
+    severity: Severity,
+) -> Option<Threshold> {
     match Expression::parse(text) {
-        Ok(expression) => Some(Threshold { text: text.to_owned(), expression, abort, span: node.span }),
+        Ok(expression) => Some(Threshold { text: text.to_owned(), expression, abort, severity, span: node.span }),
         Err(error) => {
             reader.complain(node, Complaint::new(format!("invalid threshold: {}", error.message)).part(error.span));
             None

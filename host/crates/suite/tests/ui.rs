@@ -86,13 +86,21 @@ fn a_good_suite_means_what_it_should() {
             }
         }
         for threshold in &suite.thresholds {
-            out += &format!("\n{:?} abort {:?}", threshold.text, threshold.abort);
+            out += &format!("\n{:?} abort {:?} {}", threshold.text, threshold.abort, threshold.severity);
         }
         for collector in &suite.collectors {
             out += &format!("\ncollector {:?} every {:?}", collector.plugin.name.value, collector.interval);
         }
         for reporter in &suite.reporters {
-            out += &format!("\nreporter {:?} required {}", reporter.plugin.name.value, reporter.required);
+            out += &format!(
+                "\nreporter {:?} required {} on {:?} hold {:?} deadline {:?} append {:?}",
+                reporter.plugin.name.value,
+                reporter.required,
+                reporter.on,
+                reporter.hold,
+                reporter.deadline,
+                reporter.append_to
+            );
         }
         out + "\n"
     });

@@ -1,7 +1,7 @@
 //! A search against targets that are arithmetic: no clock, no thread, no traffic.
 
 use kperf_load::{Executor, SearchPlan};
-use kperf_metrics::{Shard, Threshold};
+use kperf_metrics::{Severity, Shard, Threshold, Unit};
 
 use super::*;
 
@@ -65,7 +65,13 @@ fn play(schedule: &Schedule, criterion: &str, bench: Bench) -> Vec<CapacityChang
 /// As [`play`], with so many tenths of a second from one look to the next.
 fn play_looking(every: u32, schedule: &Schedule, criterion: &str, mut bench: Bench) -> Vec<CapacityChange> {
     let threshold = Threshold::parse(criterion).unwrap().within("scenario", "s");
-    let criteria = [PlannedThreshold { text: criterion.to_owned(), threshold, abort: None }];
+    let criteria = [PlannedThreshold {
+        text: criterion.to_owned(),
+        threshold,
+        abort: None,
+        severity: Severity::Error,
+        unit: Unit::Seconds,
+    }];
     let (epoch, registry) = (Instant::now(), Registry::default());
     let shared = Arc::new(Shared::new(epoch));
     let epoch_unix_ns = 1_700_000_000_000_000_000;

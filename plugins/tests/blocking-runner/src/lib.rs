@@ -28,8 +28,13 @@ impl Guest for BlockingRunner {
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Sends one GET per iteration, in blocking style".into(),
             modes: vec![
-                Mode { name: "get".into(), description: "GET /".into(), parameters: "{}".into() },
-                Mode { name: "sleep".into(), description: "Waits for 10 ms".into(), parameters: "{}".into() },
+                Mode { name: "get".into(), description: "GET /".into(), parameters: "{}".into(), needs_target: false },
+                Mode {
+                    name: "sleep".into(),
+                    description: "Waits for 10 ms".into(),
+                    parameters: "{}".into(),
+                    needs_target: false,
+                },
             ],
             metrics: Vec::new(),
             tables: Vec::new(),

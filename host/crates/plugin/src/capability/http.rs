@@ -164,14 +164,21 @@ impl Sender {
         let method = Method::from_bytes(request.method.as_bytes());
         let method = method.map_err(|_| Error::Invalid("the method is none; use one like `GET`".into()))?;
         let base = if to_target { &target.headers } else { &target.plain };
-        let headers =
-            headers(services, base, std::mem::take(&mut request.headers), to_target, credential.map(|c| &**c))?;
+        if request.body.iter().any(|chunk| matches!(chunk, wit::Chunk::Secret(_)))
+            && (!to_target || request.redirects > 0)
+        {
+            let text = "a secret in a body may go to the target only, and without redirects; set `target`";
+            return Err(Error::Denied(text.into()));
+        }
+        let body = self.body(std::mem::take(&mut request.body))?;
+        let own = std::mem::take(&mut request.headers);
+        let headers = headers(services, base, own, to_target, credential.map(|c| &**c), &body)?;
         let defaults = &services.plugin.requests;
         let outgoing = kperf_http::Request {
             method,
             path,
             headers,
-            body: self.body(std::mem::take(&mut request.body))?,
+            body,
             timeout: request.timeout.map(Duration::from_nanos).or(defaults.timeout),
             body_limit: defaults.body_limit,
             keep_body: request.response_body == BodyMode::Keep,
@@ -184,11 +191,15 @@ impl Sender {
     /// Where a URL leads to, if the plugin may go there, and whether that is the target.
     fn locate(&self, target: &Target, url: String) -> Result<(Origin, PathAndQuery, bool), Error> {
         let invalid = |error: &dyn std::fmt::Display| Error::Invalid(format!("the url can't be sent to: {error}"));
-        if url.starts_with('/') && !url.starts_with("//") {
+        if url.is_empty() || (url.starts_with('/') && !url.starts_with("//")) {
             let Some(origin) = &target.origin else {
                 return Err(Error::Denied(crate::grants::Denied::NoTarget.to_string()));
             };
-            let path = if target.prefix.is_empty() { url } else { format!("{}{url}", target.prefix) };
+            let path = match (target.prefix.as_str(), url) {
+                ("", url) if url.is_empty() => "/".to_owned(),
+                ("", url) => url,
+                (prefix, url) => format!("{prefix}{url}"),
+            };
             let path = PathAndQuery::from_maybe_shared(Bytes::from(path)).map_err(|error| invalid(&error))?;
             return Ok((origin.clone(), path, true));
         }
@@ -214,8 +225,21 @@ impl Sender {
         if chunks.is_empty() {
             return Ok(Body::Empty);
         }
+        let in_memory = |chunk: &wit::Chunk| matches!(chunk, wit::Chunk::Bytes(_) | wit::Chunk::Secret(_));
+        if chunks.iter().all(in_memory) {
+            let mut whole = BytesMut::new();
+            for chunk in &chunks {
+                match chunk {
+                    wit::Chunk::Bytes(bytes) => whole.extend_from_slice(bytes),
+                    wit::Chunk::Secret(name) => whole.extend_from_slice(self.escaped(name)?.as_bytes()),
+                    _ => {}
+                }
+            }
+            return Ok(Body::Bytes(whole.freeze()));
+        }
         let chunk = |(at, chunk): (usize, wit::Chunk)| match chunk {
             wit::Chunk::Bytes(bytes) => Ok(kperf_http::Chunk::Bytes(bytes.into())),
+            wit::Chunk::Secret(name) => Ok(kperf_http::Chunk::Bytes(self.escaped(&name)?.into())),
             wit::Chunk::File(path) => {
                 let file = super::artifacts::granted(&self.services, &path).map_err(Error::Denied)?;
                 let metadata = std::fs::metadata(&file);
@@ -228,6 +252,15 @@ impl Sender {
         };
         let chunks = chunks.into_iter().enumerate().map(chunk).collect::<Result<Arc<[_]>, Error>>()?;
         Ok(Body::Chunks(chunks))
+    }
+
+    /// A secret for the inside of a JSON string.
+    fn escaped(&self, name: &str) -> Result<String, Error> {
+        let credential = self.services.plugin.grants.credential(name);
+        let secret = credential.map_err(|denied| Error::Denied(denied.to_string()))?.secret();
+        let quoted = serde_json::Value::from(secret.expose()).to_string();
+        let inside = quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        Ok(inside.unwrap_or_default().to_owned())
     }
 
     fn redirects(&self, limit: u32, credential: Option<&Credential>) -> Arc<Redirects> {
@@ -248,6 +281,7 @@ fn headers(
     own: Vec<(String, String)>,
     to_target: bool,
     credential: Option<&Credential>,
+    body: &Body,
 ) -> Result<HeaderMap, Error> {
     let mut headers = base.clone();
     let attached = credential.or(services.plugin.grants.target_credential.as_deref().filter(|_| to_target));
@@ -272,7 +306,15 @@ fn headers(
         }
     }
     if let Some(credential) = attached {
-        headers.insert(credential.header.clone(), credential.value());
+        let body: Option<&[u8]> = match body {
+            Body::Empty => Some(&[]),
+            Body::Bytes(bytes) => Some(bytes),
+            Body::Chunks(_) => None,
+        };
+        let value = credential.value(body).ok_or_else(|| {
+            Error::Invalid("a body that is signed can't have files and generated bytes; send its bytes".into())
+        })?;
+        headers.insert(credential.header.clone(), value);
     }
     let (parent, id) = trace(services);
     headers.insert(TRACEPARENT, parent);

@@ -5,6 +5,7 @@
 
 pub(crate) mod artifacts;
 pub(crate) mod clock;
+pub(crate) mod delivery;
 pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod log;
@@ -36,5 +37,6 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     bindings::random::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     bindings::ledger::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     bindings::records::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
+    bindings::delivery::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     types::add_to_linker::<_, GuestData>(linker, |guest| guest)
 }

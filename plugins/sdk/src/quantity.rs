@@ -1,5 +1,7 @@
 //! Values with their units, for people.
 
+use crate::Unit;
+
 /// Seconds, in the unit that gives the shortest figure.
 pub fn seconds(value: f64) -> String {
     match value.abs() {
@@ -32,6 +34,22 @@ pub fn with_unit(value: f64, unit: &str) -> String {
     }
 }
 
+/// The contract's word for a unit, as `summary.json` has it.
+pub fn word(unit: Unit) -> &'static str {
+    match unit {
+        Unit::None => "none",
+        Unit::Seconds => "seconds",
+        Unit::Bytes => "bytes",
+        Unit::Ratio => "ratio",
+    }
+}
+
+/// A change from one value to another: `+12 %`; none where the first is zero.
+pub fn change(before: f64, now: f64) -> Option<String> {
+    let share = (now - before) / before.abs();
+    share.is_finite().then(|| format!("{}{} %", if share >= 0.0 { "+" } else { "" }, figure(share * 100.0)))
+}
+
 /// Three significant digits, but never fewer than the whole number has.
 pub fn figure(value: f64) -> String {
     let text = match value.abs() {
@@ -57,5 +75,8 @@ mod tests {
         assert_eq!(bytes(5.0 * 1024_f64.powi(4)), "5 TiB");
         assert_eq!(with_unit(0.0123, "ratio"), "1.23 %");
         assert_eq!(with_unit(12345.0, "none"), "12345");
+        assert_eq!(change(2.0, 2.5).unwrap(), "+25 %");
+        assert_eq!(change(2.0, 1.0).unwrap(), "-50 %");
+        assert_eq!(change(0.0, 1.0), None);
     }
 }

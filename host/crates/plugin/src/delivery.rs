@@ -1,0 +1,282 @@
+//! Delivering letters: sent until they arrive or the time is up.
+//!
+//! In come a reporter's [`Letter`] and what its suite grants; out comes the answer with which the service took it, or why it
+//! did not. When to try again is decided by a pure function; the outbox learns every outcome.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+use tokio::sync::watch;
+
+use crate::bindings::http::{BodyMode, Chunk, Error, Request};
+use crate::capability::http::Sender;
+use crate::context::{PluginContext, WorkerContext};
+use crate::load::Plugin;
+use crate::outbox::{Fate, Letter, Outbox, Piece};
+use crate::services::Services;
+
+/// The longest try. A service that does not answer must not use up the time of all tries.
+const TRY: Duration = Duration::from_secs(10);
+/// The pause after the first try; each further one is twice as long.
+const FIRST: Duration = Duration::from_millis(500);
+/// The longest pause that the service did not ask for.
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// How a reporter's messages are delivered.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Where they are written down.
+    pub outbox: Arc<Outbox>,
+    /// How long a message is tried.
+    pub patience: Duration,
+    /// The instant from which on nothing is tried any more, once there is one: the end of the run is near.
+    pub until: watch::Receiver<Option<Instant>>,
+}
+
+/// Why a letter has not arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// The suite does not grant it.
+    Denied(String),
+    /// The service does not want it as it is.
+    Refused(String),
+    /// The time was up.
+    Late(String),
+}
+
+impl Undelivered {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Denied(_) => "denied",
+            Self::Refused(_) => "refused",
+            Self::Late(_) => "undelivered",
+        }
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        let (Self::Denied(text) | Self::Refused(text) | Self::Late(text)) = self;
+        text
+    }
+}
+
+/// What an answer means.
+#[derive(Debug, PartialEq)]
+enum Reply {
+    Taken,
+    Refused(String),
+    /// Not now; perhaps after this time.
+    Busy(String, Option<Duration>),
+}
+
+/// Sends a letter until it arrives or the time is up, and writes down what came of it.
+pub(crate) async fn deliver(
+    services: &Arc<Services>,
+    delivery: &Delivery,
+    letter: &Letter,
+) -> Result<kperf_http::Response, Undelivered> {
+    let mut tries = 0;
+    let result = attempts(services, delivery, letter, &mut tries).await;
+    let redactor = &services.worker.redactor;
+    let (fate, why) = match &result {
+        Ok(_) => (Fate::Arrived, None),
+        Err(error) => (Fate::Kept, Some(redactor.redact(error.message()).into_owned())),
+    };
+    if let Err(error) = delivery.outbox.outcome(letter.number, fate, tries, why) {
+        tracing::warn!("{}: {error}", services.plugin.name);
+    }
+    result
+}
+
+async fn attempts(
+    services: &Arc<Services>,
+    delivery: &Delivery,
+    letter: &Letter,
+    tries: &mut u32,
+) -> Result<kperf_http::Response, Undelivered> {
+    let last = Instant::now() + delivery.patience;
+    let mut until = delivery.until.clone();
+    let mut why = "there was no time left".to_owned();
+    loop {
+        let end = (*until.borrow_and_update()).map_or(last, |until| until.min(last));
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(late(&why, *tries));
+        }
+        *tries += 1;
+        let limit = services.plugin.requests.timeout.map_or(TRY, |timeout| timeout.min(TRY)).min(left);
+        let asked = match Sender::new(services, None, 0).exchange(request(letter, limit)).await {
+            Err(Error::Denied(text)) => return Err(Undelivered::Denied(text)),
+            Err(Error::Invalid(text)) => return Err(Undelivered::Refused(text)),
+            Err(error) => {
+                why = text(error);
+                None
+            }
+            Ok((response, _)) => match judge(&response, letter.accepted.as_deref()) {
+                Reply::Taken => return Ok(response),
+                Reply::Refused(text) => return Err(Undelivered::Refused(text)),
+                Reply::Busy(text, asked) => {
+                    why = text;
+                    asked
+                }
+            },
+        };
+        let pause = pause(*tries, asked, rand::random());
+        if Instant::now() + pause >= end {
+            return Err(late(&why, *tries));
+        }
+        tracing::debug!("{}: {why}; trying again in {pause:?}", services.plugin.name);
+        let over = async {
+            // Without a sender nobody ends the run early.
+            if until.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            // The time left is another one now; the pause is cut short at the worst.
+            () = over => {}
+        }
+    }
+}
+
+fn late(why: &str, tries: u32) -> Undelivered {
+    Undelivered::Late(match tries {
+        0 => why.to_owned(),
+        1 => format!("tried once: {why}"),
+        _ => format!("tried {tries} times: {why}"),
+    })
+}
+
+/// How long to wait after so many tries: as long as the service asks for, or twice as long each time; and a bit more or less, so
+/// that not everybody comes back at the same moment. `roll` is from 0 to 1.
+fn pause(tries: u32, asked: Option<Duration>, roll: f64) -> Duration {
+    match asked {
+        Some(asked) => asked + FIRST.mul_f64(roll / 2.0),
+        None => {
+            let doubled = FIRST.saturating_mul(1 << tries.saturating_sub(1).min(16));
+            doubled.min(LONGEST).mul_f64(0.5 + roll / 2.0)
+        }
+    }
+}
+
+fn judge(response: &kperf_http::Response, accepted: Option<&str>) -> Reply {
+    let status = response.status;
+    let said = || {
+        let text = String::from_utf8_lossy(&response.body);
+        let line: String = text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        format!("answered {}: {line}", status.as_u16())
+    };
+    if status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT || status.is_server_error() {
+        let header = response.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        // The other form, a date, is for clients with the server's clock.
+        let asked = header.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        return Reply::Busy(said(), asked);
+    }
+    if !status.is_success() {
+        return Reply::Refused(said());
+    }
+    match accepted {
+        None => Reply::Taken,
+        Some(pointer) => {
+            let answer: Option<serde_json::Value> = serde_json::from_slice(&response.body).ok();
+            let taken = answer.and_then(|answer| answer.pointer(pointer)?.as_bool());
+            if taken == Some(true) { Reply::Taken } else { Reply::Refused(said()) }
+        }
+    }
+}
+
+fn request(letter: &Letter, limit: Duration) -> Request {
+    let piece = |piece: &Piece| match piece {
+        Piece::Text(text) => Chunk::Bytes(text.clone().into_bytes()),
+        Piece::Secret(name) => Chunk::Secret(name.clone()),
+    };
+    Request {
+        operation: letter.operation.clone(),
+        method: letter.method.clone(),
+        url: letter.url.clone(),
+        headers: letter.headers.clone(),
+        body: letter.body.iter().map(piece).collect(),
+        credential: letter.credential.clone(),
+        timeout: Some(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)),
+        redirects: 0,
+        expected: Vec::new(),
+        response_headers: Vec::new(),
+        response_body: BodyMode::Keep,
+        tags: Vec::new(),
+    }
+}
+
+fn text(error: Error) -> String {
+    match error {
+        Error::Denied(text)
+        | Error::Invalid(text)
+        | Error::Connect(text)
+        | Error::Tls(text)
+        | Error::Timeout(text)
+        | Error::TooLarge(text)
+        | Error::Protocol(text)
+        | Error::Interrupted(text) => text,
+    }
+}
+
+/// Sends letters again, long after their run: needs nothing of the plugin but its name and grants.
+pub struct Resender(Arc<Services>);
+
+impl Resender {
+    /// For the letters of one reporter.
+    #[must_use]
+    pub fn new(plugin: &Plugin, worker: WorkerContext, context: Arc<PluginContext>) -> Self {
+        Self(Services::new(worker, context, plugin.description()))
+    }
+
+    /// Sends a letter until it arrives or the time is up.
+    ///
+    /// # Errors
+    /// Why it has not arrived, without secrets.
+    pub async fn resend(&self, letter: &Letter) -> Result<(), String> {
+        let Some(delivery) = &self.0.plugin.delivery else { return Err("the reporter has no outbox".to_owned()) };
+        let redact = |error: Undelivered| self.0.worker.redactor.redact(error.message()).into_owned();
+        deliver(&self.0, delivery, letter).await.map(drop).map_err(redact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    fn response(status: u16, retry_after: Option<&'static str>, body: &'static str) -> kperf_http::Response {
+        let mut headers = HeaderMap::new();
+        headers.extend(retry_after.map(|it| (RETRY_AFTER, HeaderValue::from_static(it))));
+        let status = StatusCode::from_u16(status).unwrap();
+        kperf_http::Response { status, version: http::Version::HTTP_11, headers, body: body.into(), body_bytes: 0 }
+    }
+
+    #[test]
+    fn an_answer_takes_refuses_or_asks_to_wait() {
+        let judged = |status, after, body, accepted| judge(&response(status, after, body), accepted);
+        let second = Some(Duration::from_secs(7));
+        assert_eq!(judged(202, None, "", None), Reply::Taken);
+        assert_eq!(judged(200, None, r#"{"ok":true}"#, Some("/ok")), Reply::Taken);
+        let refused = Reply::Refused("answered 200: {\"ok\":false}".into());
+        assert_eq!(judged(200, None, "{\"ok\":false}", Some("/ok")), refused);
+        assert_eq!(judged(200, None, "<html>", Some("/ok")), Reply::Refused("answered 200: <html>".into()));
+        assert_eq!(judged(302, None, "", None), Reply::Refused("answered 302: ".into()));
+        assert_eq!(judged(400, None, "no\ntext", None), Reply::Refused("answered 400: no text".into()));
+        assert_eq!(judged(429, Some("7"), "", None), Reply::Busy("answered 429: ".into(), second));
+        assert_eq!(judged(503, Some("Wed, 21 Oct 2026"), "", None), Reply::Busy("answered 503: ".into(), None));
+    }
+
+    #[test]
+    fn pauses_grow_unless_the_service_says_how_long() {
+        let all = |roll: f64| (1..9).map(|tries| pause(tries, None, roll).as_millis()).collect::<Vec<_>>();
+        assert_eq!(all(1.0), [500, 1000, 2000, 4000, 8000, 10_000, 10_000, 10_000]);
+        assert_eq!(all(0.0), [250, 500, 1000, 2000, 4000, 5000, 5000, 5000]);
+        assert_eq!(pause(1, Some(Duration::from_secs(30)), 0.0), Duration::from_secs(30));
+        assert_eq!(pause(9, Some(Duration::from_secs(1)), 1.0), Duration::from_millis(1250));
+        assert_eq!(pause(u32::MAX, None, 1.0), LONGEST);
+    }
+}

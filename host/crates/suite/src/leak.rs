@@ -1,0 +1,79 @@
+//! Secrets that stand in a suite, which is committed, copied into the run's folder and shown to colleagues.
+//!
+//! Only what can't be anything else is looked for: the tokens of chats, and webhooks whose URL is the secret.
+
+use url::Url;
+
+use crate::{
+    reader::Reader,
+    source::{Origin, Span},
+};
+
+/// How the tokens of Slack begin.
+const TOKENS: [&str; 6] = ["xoxb-", "xoxp-", "xoxa-", "xoxe-", "xoxs-", "xapp-"];
+/// What follows such a beginning at least, in bytes; less is a word about tokens.
+const SHORTEST: usize = 8;
+
+/// What to do about a URL that is a secret.
+pub(crate) const URL_HELP: &str = "whoever has this URL can post: put it into an environment variable, and write `url_from = \"NAME\"` with \
+     `[credentials.NAME]`";
+
+/// Headers that carry secrets.
+const HEADERS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
+
+/// Whether the URL itself is a secret.
+pub(crate) fn is_secret(url: &Url) -> bool {
+    let hooks = url.host_str() == Some("hooks.slack.com");
+    hooks && url.path().split('/').filter(|part| !part.is_empty()).count() > 1
+}
+
+/// Whether a header of every request would be a secret.
+pub(crate) fn carries_secret(header: &str) -> bool {
+    HEADERS.iter().any(|known| header.eq_ignore_ascii_case(known))
+}
+
+/// Reports what is a secret wherever it stands, comments included.
+pub(crate) fn look(reader: &mut Reader<'_>) {
+    for origin in [Origin::File, Origin::Sets] {
+        let text = reader.sources.text_of(origin);
+        let mut places: Vec<(usize, usize)> = TOKENS.iter().flat_map(|token| places(text, token)).collect();
+        places.sort_unstable();
+        for (start, end) in places {
+            let span = Span::new(origin, start..end);
+            let help = "put it into an environment variable or a file, and name that under `[credentials.NAME]`";
+            reader.report(span, "a secret does not belong into a suite", help.to_owned());
+        }
+    }
+}
+
+/// Where tokens with this beginning stand.
+fn places(text: &str, beginning: &str) -> Vec<(usize, usize)> {
+    let found = text.match_indices(beginning).filter_map(|(start, _)| {
+        let inside = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
+        let before = text.as_bytes().get(start.wrapping_sub(1));
+        let length = text.as_bytes().iter().skip(start).take_while(|byte| inside(byte)).count();
+        let whole = before.is_none_or(|byte| !inside(byte)) && length >= beginning.len() + SHORTEST;
+        whole.then_some((start, start + length))
+    });
+    found.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_tokens_are_secrets() {
+        let found = |text| places(text, "xoxb-").len();
+        assert_eq!(found("token = \"xoxb-123456789012-abcdef\" # xoxb-..."), 1);
+        assert_eq!(found("the token begins with xoxb-, foxoxb-123456789"), 0);
+    }
+
+    #[test]
+    fn a_webhook_is_a_secret_and_its_server_is_not() {
+        let secret = |url: &str| is_secret(&url.parse().unwrap());
+        assert!(secret("https://hooks.slack.com/services/T0/B0/x"));
+        assert!(!secret("https://hooks.slack.com"));
+        assert!(!secret("https://hooks.example.com/services/T0/B0/x"));
+    }
+}
