@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jsonschema::error::ValidationErrorKind;
+use kperf_metrics::{MetricDef, MetricKind, Unit};
 use kperf_suite::{Diagnostic, Params, Span};
 use serde_json::{Map, Value};
 
@@ -15,13 +17,24 @@ pub struct Checked {
     pub json: String,
     /// The files that they name: as written, and where they are.
     pub files: BTreeMap<String, PathBuf>,
+    /// The metrics that they declare.
+    pub metrics: Vec<MetricDef>,
 }
 
-/// Checks `params` against `schema`. Paths are relative to `folder`.
+/// Metrics that are known already, by name.
+pub type KnownMetrics = BTreeMap<Arc<str>, MetricDef>;
+
+/// Checks `params` against `schema`. Paths are relative to `folder`; metrics that are declared must agree with those known.
 ///
 /// # Errors
 /// Every mistake, each with its place; `fallback` stands for what has no place of its own.
-pub fn check(params: &Params, schema: &Value, folder: &Path, fallback: Span) -> Result<Checked, Vec<Diagnostic>> {
+pub fn check(
+    params: &Params,
+    schema: &Value,
+    folder: &Path,
+    known: &KnownMetrics,
+    fallback: Span,
+) -> Result<Checked, Vec<Diagnostic>> {
     let place = |pointer: &str| {
         // What is missing has no place; the table that should hold it does.
         let mut pointer = pointer;
@@ -74,7 +87,69 @@ pub fn check(params: &Params, schema: &Value, folder: &Path, fallback: Span) -> 
             findings.push(Diagnostic::new(place(pointer), message).help("paths are relative to the suite"));
         }
     });
-    if findings.is_empty() { Ok(Checked { json: value.to_string(), files }) } else { Err(findings) }
+    let mut metrics = Vec::new();
+    collect_metrics(
+        &value,
+        schema,
+        String::new(),
+        &mut |pointer, name, declared| match metric(name, declared, known) {
+            Ok(metric) => metrics.push(metric),
+            Err(message) => {
+                let span = params.locate_key(pointer).unwrap_or_else(|| place(pointer));
+                findings.push(Diagnostic::new(span, message));
+            }
+        },
+    );
+    if findings.is_empty() { Ok(Checked { json: value.to_string(), files, metrics }) } else { Err(findings) }
+}
+
+/// A metric that a parameter declares; the error says why it can't be one.
+fn metric(name: &str, declared: &Value, known: &KnownMetrics) -> Result<MetricDef, String> {
+    if !kperf_plugin::is_metric_name(name) {
+        return Err(format!(
+            "`{name}` is no metric name: lower-case letters, digits and `_`, at most 64, no digit first"
+        ));
+    }
+    let text = |key: &str| declared.get(key).and_then(Value::as_str);
+    let kind = match text("kind") {
+        None | Some("gauge") => MetricKind::Gauge,
+        Some("counter") => MetricKind::Counter,
+        Some("rate") => MetricKind::Rate,
+        Some("distribution") => MetricKind::Distribution,
+        Some(other) => return Err(format!("there is no kind of metric `{other}`")),
+    };
+    let unit = match text("unit") {
+        None | Some("none") => Unit::None,
+        Some("seconds") => Unit::Seconds,
+        Some("bytes") => Unit::Bytes,
+        Some("ratio") => Unit::Ratio,
+        Some(other) => return Err(format!("there is no unit `{other}`")),
+    };
+    let new = MetricDef::new(name, kind, unit, text("description").unwrap_or_default());
+    match known.get(name) {
+        Some(known) if (known.kind, known.unit) != (kind, unit) => Err(format!(
+            "`{name}` is already a {} in unit `{}`, it can't be a {kind} in unit `{unit}` too; give it another name",
+            known.kind, known.unit
+        )),
+        _ => Ok(new),
+    }
+}
+
+/// Calls `found` with the place, the name and the value of each entry of an object whose schema says
+/// `"format": "metrics"`.
+fn collect_metrics(value: &Value, schema: &Value, pointer: String, found: &mut impl FnMut(&str, &str, &Value)) {
+    let Value::Object(object) = value else { return };
+    if schema.get("format").and_then(Value::as_str) == Some("metrics") {
+        for (name, declared) in object {
+            found(&format!("{pointer}/{}", escape(name)), name, declared);
+        }
+        return;
+    }
+    for (name, property) in properties(schema) {
+        if let Some(inner) = object.get(name) {
+            collect_metrics(inner, property, format!("{pointer}/{}", escape(name)), found);
+        }
+    }
 }
 
 /// Fills in defaults, also inside of objects and lists that are there.
@@ -88,6 +163,11 @@ fn fill(value: &mut Value, schema: &Value) {
                 if let Some(inner) = object.get_mut(name) {
                     fill(inner, property);
                 }
+            }
+            if let Some(other @ Value::Object(_)) = schema.get("additionalProperties") {
+                let known: Vec<&String> = properties(schema).map(|(name, _)| name).collect();
+                let others = object.iter_mut().filter(|(name, _)| !known.contains(name));
+                others.for_each(|(_, inner)| fill(inner, other));
             }
         }
         Value::Array(items) => {
@@ -179,6 +259,10 @@ mod tests {
             "properties": {
                 "count": { "type": "integer", "default": 3 },
                 "file": { "type": "string", "format": "path" },
+                "metrics": { "type": "object", "format": "metrics", "additionalProperties": {
+                    "type": "object",
+                    "properties": { "unit": { "enum": ["none", "seconds"], "default": "none" }, "kind": { "type": "string" } }
+                } },
                 "steps": { "type": "array", "items": {
                     "type": "object", "additionalProperties": false, "required": ["name"],
                     "properties": { "name": { "type": "string" }, "weight": { "type": "number", "default": 1 } }
@@ -190,9 +274,11 @@ mod tests {
     fn checked(params: &str) -> Result<Checked, Vec<String>> {
         let suite = scenario(params);
         let plugin = &suite.scenarios[0].plugin;
-        check(&plugin.params, &schema(), Path::new(env!("CARGO_MANIFEST_DIR")), plugin.span).map_err(|findings| {
-            findings.iter().map(|it| format!("{}: {}", suite.sources.slice(it.span), it.message)).collect()
-        })
+        let known = [MetricDef::new("taken", MetricKind::Counter, Unit::None, "")];
+        let known = known.map(|def| (Arc::clone(&def.name), def)).into();
+        check(&plugin.params, &schema(), Path::new(env!("CARGO_MANIFEST_DIR")), &known, plugin.span).map_err(
+            |findings| findings.iter().map(|it| format!("{}: {}", suite.sources.slice(it.span), it.message)).collect(),
+        )
     }
 
     #[test]
@@ -222,5 +308,24 @@ mod tests {
     fn files_are_found_beside_the_suite() {
         let files = checked("file = \"Cargo.toml\"").unwrap().files;
         assert_eq!(files.keys().collect::<Vec<_>>(), ["Cargo.toml"]);
+    }
+
+    #[test]
+    fn parameters_can_declare_metrics() {
+        let checked =
+            checked("metrics.depth = { unit = \"seconds\" }\nmetrics.taken = { kind = \"counter\" }").unwrap();
+        let json: Value = serde_json::from_str(&checked.json).unwrap();
+        assert_eq!(json["metrics"]["taken"]["unit"], "none", "defaults are filled in there, too");
+        let shown: Vec<_> = checked.metrics.iter().map(|it| (&*it.name, it.kind, it.unit)).collect();
+        let wanted = [("depth", MetricKind::Gauge, Unit::Seconds), ("taken", MetricKind::Counter, Unit::None)];
+        assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn a_metric_that_can_not_be_one_is_named_at_its_key() {
+        let findings = checked("metrics.Depth = {}\nmetrics.taken = { unit = \"seconds\" }").unwrap_err();
+        assert_eq!(findings.len(), 2, "{findings:#?}");
+        assert!(findings[0].starts_with("Depth: `Depth` is no metric name"), "{findings:#?}");
+        assert!(findings[1].starts_with("taken: `taken` is already a counter"), "{findings:#?}");
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kperf_load::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search, SearchPlan, Stage};
@@ -11,7 +12,7 @@ use kperf_metrics::{Builtin, MetricDef, Threshold};
 use kperf_plugin::{Engine, Plugin, World};
 use kperf_suite::{Diagnostic, Diagnostics, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef};
 
-use crate::params::{self, Checked};
+use crate::params::{self, Checked, KnownMetrics};
 
 /// What will run, with nothing left to find out but what the target and the machine say.
 pub struct Plan {
@@ -41,6 +42,13 @@ pub struct Part {
     pub mode: String,
     /// Its parameters.
     pub params: Checked,
+}
+
+impl Part {
+    /// Every metric that it may record: those of the plugin's description, and those that its parameters declare.
+    pub fn metrics(&self) -> impl Iterator<Item = &MetricDef> {
+        self.plugin.description().metrics.iter().chain(&self.params.metrics)
+    }
 }
 
 /// A scenario that is ready to run.
@@ -87,8 +95,7 @@ pub async fn make(
     cores: u32,
     workers: Option<u32>,
 ) -> Result<Plan, Refused> {
-    let mut planner =
-        Planner { folder, engine, loaded: HashMap::new(), findings: Vec::new(), plugin_findings: Vec::new() };
+    let mut planner = Planner::new(folder, engine);
     let mut scenarios = Vec::new();
     for scenario in &suite.scenarios {
         let part = planner.part(&scenario.plugin, Some(World::Runner)).await;
@@ -99,8 +106,8 @@ pub async fn make(
         };
         let users = schedule.executor.max_users();
         let threads = workers.or(scenario.workers.map(u32::from)).unwrap_or(cores).clamp(1, users.max(1));
-        let metrics = part.as_ref().map_or(&[][..], |part| &part.plugin.description().metrics);
-        let thresholds = planner.thresholds(&scenario.thresholds, metrics, part.is_some(), &suite.sources);
+        let metrics: Vec<MetricDef> = part.iter().flat_map(Part::metrics).cloned().collect();
+        let thresholds = planner.thresholds(&scenario.thresholds, &metrics, part.is_some(), &suite.sources);
         // A search judges its steps; only what it found is judged at the end.
         let of_steps = |it: &PlannedThreshold| {
             schedule.executor.search().is_some() && it.threshold.metric() != Builtin::Capacity.name()
@@ -118,12 +125,8 @@ pub async fn make(
     for reporter in &suite.reporters {
         reporters.extend(planner.part(&reporter.plugin, Some(World::Reporter)).await);
     }
-    let metrics: Vec<MetricDef> = scenarios
-        .iter()
-        .map(|scenario| &scenario.part)
-        .chain(&collectors)
-        .flat_map(|part| part.plugin.description().metrics.clone())
-        .collect();
+    let metrics: Vec<MetricDef> =
+        scenarios.iter().map(|scenario| &scenario.part).chain(&collectors).flat_map(Part::metrics).cloned().collect();
     let complete = planner.plugin_findings.is_empty();
     let thresholds = planner.thresholds(&suite.thresholds, &metrics, complete, &suite.sources);
     for target in suite.targets.values() {
@@ -146,8 +149,7 @@ pub async fn make(
 /// What only plugins, their parameters and files reveal of a suite that is wrong already, so that all of its mistakes can be
 /// shown at once.
 pub async fn examine(uses: &[PluginUse], folder: &Path, engine: &Engine) -> Vec<Diagnostic> {
-    let mut planner =
-        Planner { folder, engine, loaded: HashMap::new(), findings: Vec::new(), plugin_findings: Vec::new() };
+    let mut planner = Planner::new(folder, engine);
     for used in uses {
         planner.part(used, None).await;
     }
@@ -160,11 +162,25 @@ struct Planner<'a> {
     engine: &'a Engine,
     /// Plugins by their name or path; none for one that could not be loaded and has been reported.
     loaded: HashMap<PluginRef, Option<(Plugin, String)>>,
+    /// The metrics of the parts so far.
+    metrics: KnownMetrics,
     findings: Vec<Diagnostic>,
     plugin_findings: Vec<Diagnostic>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(folder: &'a Path, engine: &'a Engine) -> Self {
+        let metrics =
+            Builtin::ALL.iter().map(|builtin| builtin.def()).map(|def| (Arc::clone(&def.name), def)).collect();
+        Self { folder, engine, loaded: HashMap::new(), metrics, findings: Vec::new(), plugin_findings: Vec::new() }
+    }
+
+    fn know<'m>(&mut self, metrics: impl IntoIterator<Item = &'m MetricDef>) {
+        for def in metrics {
+            self.metrics.entry(Arc::clone(&def.name)).or_insert_with(|| def.clone());
+        }
+    }
+
     fn report(&mut self, span: Span, message: String, help: &str) {
         self.findings.push(Diagnostic::new(span, message).help(help));
     }
@@ -205,8 +221,10 @@ impl Planner<'_> {
                 }
             },
         };
-        match params::check(&wanted.params, &mode.schema, self.folder, wanted.span) {
+        self.know(&plugin.description().metrics);
+        match params::check(&wanted.params, &mode.schema, self.folder, &self.metrics, wanted.span) {
             Ok(params) => {
+                self.know(&params.metrics);
                 let (name, mode) = (wanted.name.value.clone(), mode.name.clone());
                 Some(Part { name, mode, params, source, plugin })
             }

@@ -9,6 +9,7 @@ use kperf_metrics::{
     Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Judged, Outcome, Saturation, Searched, Tags, Threshold,
     Totals, Unit, Verdict, judge,
 };
+use kperf_plugin::Fact;
 
 use super::{
     CapacityChange, CapacityStanding, CapacityState, CapacityStep, CapacitySummary, CheckSummary, End, FailureKind,
@@ -55,6 +56,11 @@ impl Story {
         let (standing, steps) = self.searches.entry(change.scenario).or_default();
         *standing = change.standing;
         steps.extend(change.step);
+    }
+
+    /// Takes in what a plugin knows about the system under test.
+    pub(super) fn fact(&mut self, fact: Fact) {
+        self.opening.run.facts.entry(fact.source).or_default().insert(fact.key, fact.value);
     }
 
     /// Takes in a scenario's change of state.

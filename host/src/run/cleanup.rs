@@ -146,6 +146,7 @@ pub async fn clean_up(
         registry: Registry::default(),
         epoch: Instant::now(),
         incidents,
+        facts: kperf_plugin::Facts::default(),
         trust: lending::trust(&plan.suite, &plan.folder).map_err(CleanupError::Machine)?,
     };
     let (_stop, stopped) = watch::channel(false);

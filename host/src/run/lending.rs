@@ -9,7 +9,9 @@ use std::time::Instant;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use kperf_http::{HttpVersion, OriginConfig, Tls};
 use kperf_metrics::{Registry, Shard, Tags};
-use kperf_plugin::{Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext};
+use kperf_plugin::{
+    Facts, Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext,
+};
 use kperf_suite::{PluginUse, Suite, Target, TargetRef};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -24,6 +26,7 @@ pub(super) struct Lending {
     pub(super) registry: Registry,
     pub(super) epoch: Instant,
     pub(super) incidents: Incidents,
+    pub(super) facts: Facts,
     pub(super) redactor: kperf_plugin::Redactor,
     pub(super) seed: u64,
     /// The target and how to talk to it; none if there is no target.
@@ -44,6 +47,7 @@ impl Lending {
             registry: self.registry.clone(),
             shard: Arc::new(Mutex::new(Shard::new(self.registry.clone(), unix_ns()))),
             records: Records::default(),
+            facts: self.facts.clone(),
             http,
             epoch: self.epoch,
             stop,
@@ -64,6 +68,7 @@ pub(super) struct Lender<'a> {
     pub(super) registry: Registry,
     pub(super) epoch: Instant,
     pub(super) incidents: Incidents,
+    pub(super) facts: Facts,
     /// Whom to trust, by target.
     pub(super) trust: BTreeMap<String, Tls>,
 }
@@ -87,6 +92,7 @@ impl Lender<'_> {
             name: part.name.as_str().into(),
             mode: part.mode.clone(),
             parameters: part.params.json.clone(),
+            metrics: part.params.metrics.clone(),
             run: self.run.to_owned(),
             suite: self.suite.name.clone(),
             limits: limits(&used.limits),
@@ -130,6 +136,7 @@ impl Lender<'_> {
             registry: self.registry.clone(),
             epoch: self.epoch,
             incidents: self.incidents.clone(),
+            facts: self.facts.clone(),
             redactor: self.secrets.redactor.clone(),
             seed: self.suite.seed,
             target: reached,

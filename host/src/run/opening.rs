@@ -1,5 +1,7 @@
 //! What is known of a run before anything happens: the first line of its journal.
 
+use std::collections::BTreeMap;
+
 use kperf_suite::{Scenario, TargetRef};
 
 use super::secrets::Secrets;
@@ -41,6 +43,7 @@ pub(super) fn opening(plan: &Plan, secrets: &Secrets) -> Opening {
             start,
             end: None,
             status: Status::Running,
+            facts: BTreeMap::new(),
         },
         scenarios: plan
             .scenarios

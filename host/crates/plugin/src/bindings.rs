@@ -46,4 +46,4 @@ pub mod reporter {
     });
 }
 
-pub use capabilities::kperf::plugin::{artifacts, clock, http, ledger, log, metrics, random, records, types};
+pub use capabilities::kperf::plugin::{artifacts, clock, http, ledger, log, metrics, notes, random, records, types};

@@ -15,7 +15,9 @@ mod draw;
 mod error;
 mod experiments;
 mod faults;
+mod kubernetes;
 mod list;
+mod nodes;
 mod pipelines;
 mod pods;
 mod prefill;
@@ -34,6 +36,7 @@ mod telemetry;
 mod truth;
 mod upload;
 mod users;
+mod watch;
 mod workflow;
 
 pub use config::{Denial, Prefill, SimConfig};

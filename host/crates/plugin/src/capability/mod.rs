@@ -9,6 +9,7 @@ pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod log;
 pub(crate) mod metrics;
+pub(crate) mod notes;
 pub(crate) mod random;
 pub(crate) mod records;
 
@@ -36,5 +37,6 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     bindings::random::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     bindings::ledger::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     bindings::records::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
+    bindings::notes::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     types::add_to_linker::<_, GuestData>(linker, |guest| guest)
 }
