@@ -284,6 +284,9 @@ impl Pod<'_> {
             put(&mut event, "lastTimestamp", json!(stamp(*at)));
             put(&mut event, "eventTime", Value::Null);
             put(&mut event, "count", json!(1));
+            if let Some(object) = event.get_mut("involvedObject") {
+                put(object, "fieldPath", json!("spec.containers{main}"));
+            }
         }
         event
     }
