@@ -1,7 +1,7 @@
 //! From a suite to a plan: plugins loaded, their parameters checked, files found. Up to here nothing runs and no traffic
 //! is sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +10,11 @@ use std::time::Duration;
 use kperf_load::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search, SearchPlan, Stage};
 use kperf_metrics::{Builtin, MetricDef, Threshold};
 use kperf_plugin::{Engine, Plugin, World};
-use kperf_suite::{Diagnostic, Diagnostics, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef};
+use kperf_suite::{
+    Address, Diagnostic, Diagnostics, Kubeconfig, Located, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef,
+};
 
+use crate::kubeconfig::{self, Cluster};
 use crate::params::{self, Checked, KnownMetrics};
 
 /// What will run, with nothing left to find out but what the target and the machine say.
@@ -24,6 +27,8 @@ pub struct Plan {
     pub scenarios: Vec<PlannedScenario>,
     /// The thresholds of the whole suite.
     pub thresholds: Vec<PlannedThreshold>,
+    /// By target, what its kubeconfig says; such targets have its URL.
+    pub clusters: BTreeMap<String, Located<Cluster>>,
     /// One for each of the suite's collectors, in order.
     pub collectors: Vec<Part>,
     /// One for each of the suite's reporters, in order.
@@ -89,7 +94,7 @@ pub struct Refused {
 /// # Errors
 /// Every mistake in the suite that only plugins, files or parameters reveal.
 pub async fn make(
-    suite: Suite,
+    mut suite: Suite,
     folder: &Path,
     engine: &Engine,
     cores: u32,
@@ -129,18 +134,12 @@ pub async fn make(
         scenarios.iter().map(|scenario| &scenario.part).chain(&collectors).flat_map(Part::metrics).cloned().collect();
     let complete = planner.plugin_findings.is_empty();
     let thresholds = planner.thresholds(&suite.thresholds, &metrics, complete, &suite.sources);
-    for target in suite.targets.values() {
-        if let Some(ca) = &target.ca
-            && !folder.join(&ca.value).is_file()
-        {
-            planner.report(ca.span, format!("there is no file `{}`", ca.value), "paths are relative to the suite");
-        }
-    }
+    let clusters = planner.targets(&mut suite);
     let plugins_only = planner.findings.is_empty();
     planner.findings.append(&mut planner.plugin_findings);
     if planner.findings.is_empty() {
         let folder = folder.to_owned();
-        Ok(Plan { suite, folder, scenarios, thresholds, collectors, reporters })
+        Ok(Plan { suite, folder, scenarios, thresholds, clusters, collectors, reporters })
     } else {
         Err(Refused { diagnostics: Diagnostics::new(suite.sources.clone(), planner.findings), plugins_only })
     }
@@ -183,6 +182,37 @@ impl<'a> Planner<'a> {
 
     fn report(&mut self, span: Span, message: String, help: &str) {
         self.findings.push(Diagnostic::new(span, message).help(help));
+    }
+
+    /// Looks for the files of targets. Those of a cluster get its URL.
+    fn targets(&mut self, suite: &mut Suite) -> BTreeMap<String, Located<Cluster>> {
+        let mut clusters = BTreeMap::new();
+        for target in suite.targets.values_mut() {
+            let identity = target.client_certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
+            for file in target.ca.iter().chain(identity) {
+                if !self.folder.join(&file.value).is_file() {
+                    let message = format!("there is no file `{}`", file.value);
+                    self.report(file.span, message, "paths are relative to the suite");
+                }
+            }
+            let Address::Cluster(Kubeconfig { source, context }) = &target.address else { continue };
+            let read = match source.value.as_str() {
+                Kubeconfig::IN_CLUSTER => kubeconfig::in_cluster(),
+                file => kubeconfig::read(&self.folder.join(file), context.as_ref().map(|it| it.value.as_str())),
+            };
+            let made = read.and_then(|cluster| {
+                let url = Address::parse(&cluster.url).map_err(|why| format!("the kubeconfig's server: {why}"))?;
+                Ok((url, cluster))
+            });
+            match made {
+                Ok((url, cluster)) => {
+                    clusters.insert(target.name.clone(), Located { value: cluster, span: source.span });
+                    target.address = url;
+                }
+                Err(message) => self.findings.push(Diagnostic::new(source.span, message)),
+            }
+        }
+        clusters
     }
 
     /// `world` is what the plugin has to be, if that is known.

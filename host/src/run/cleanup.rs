@@ -134,7 +134,7 @@ pub async fn clean_up(
         let text = differences.join("\n");
         return Err(CleanupError::Changed(format!("{text}\nnothing was removed; --force does it all the same")));
     }
-    let secrets = secrets::read(&plan.suite, &plan.folder)
+    let secrets = secrets::read(plan)
         .map_err(|findings| CleanupError::Suite(Diagnostics::new(plan.suite.sources.clone(), findings)))?;
     let (incidents, mut heard) = Incidents::channel();
     let lender = Lender {
@@ -147,7 +147,7 @@ pub async fn clean_up(
         epoch: Instant::now(),
         incidents,
         facts: kperf_plugin::Facts::default(),
-        trust: lending::trust(&plan.suite, &plan.folder).map_err(CleanupError::Machine)?,
+        trust: lending::trust(plan).map_err(CleanupError::Machine)?,
     };
     let (_stop, stopped) = watch::channel(false);
     let mut outcomes = Vec::new();

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use kperf_http::{HttpVersion, OriginConfig, Tls};
+use kperf_http::{HttpVersion, OriginConfig, Tls, TlsConfig};
 use kperf_metrics::{Registry, Shard, Tags};
 use kperf_plugin::{
     Facts, Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext,
 };
-use kperf_suite::{PluginUse, Suite, Target, TargetRef};
+use kperf_suite::{Located, PluginUse, Suite, Target, TargetRef};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::secrets::Secrets;
 use super::worker::unix_ns;
-use crate::plan::Part;
+use crate::kubeconfig::Cluster;
+use crate::plan::{Part, Plan};
 
 /// The same for every thread of one scenario, collector or reporter.
 #[derive(Clone)]
@@ -76,9 +77,13 @@ pub(super) struct Lender<'a> {
 /// Whom to trust at each of the suite's targets; read once, shared by all threads.
 ///
 /// # Errors
-/// When a target's certificate authorities can't be read.
-pub(super) fn trust(suite: &Suite, folder: &Path) -> Result<BTreeMap<String, Tls>, String> {
-    suite.targets.values().map(|target| Ok((target.name.clone(), trust_of(target, folder)?))).collect()
+/// When a target's certificates can't be read.
+pub(super) fn trust(plan: &Plan) -> Result<BTreeMap<String, Tls>, String> {
+    let of_target = |target: &Target| match plan.clusters.get(&target.name) {
+        Some(cluster) => trust_of_cluster(&cluster.value, &target.name),
+        None => trust_of(target, &plan.folder),
+    };
+    plan.suite.targets.values().map(|target| Ok((target.name.clone(), of_target(target)?))).collect()
 }
 
 impl Lender<'_> {
@@ -126,7 +131,8 @@ impl Lender<'_> {
                 context.grants.target_credential = target
                     .credential
                     .as_ref()
-                    .and_then(|credential| self.secrets.credentials.get(&credential.value).cloned());
+                    .and_then(|credential| self.secrets.credentials.get(&credential.value).cloned())
+                    .or_else(|| self.secrets.clusters.get(name).cloned());
                 let tls = self.trust.get(name).cloned().unwrap_or_default();
                 reached = Some((uri(&context.target)?, origin(target, tls)));
             }
@@ -154,13 +160,37 @@ fn uri(url: &str) -> Result<Uri, String> {
 }
 
 fn trust_of(target: &Target, folder: &Path) -> Result<Tls, String> {
-    if target.insecure {
-        return Ok(Tls::insecure());
+    let read = |path: &Located<String>| {
+        std::fs::read(folder.join(&path.value))
+            .map_err(|error| format!("can't read `{}` of target `{}`: {error}", path.value, target.name))
+    };
+    let authorities = target.ca.as_ref().map(read).transpose()?;
+    let identity = target.client_certificate.as_ref();
+    let identity = identity.map(|(certificate, key)| Ok::<_, String>((read(certificate)?, read(key)?))).transpose()?;
+    let config = TlsConfig {
+        authorities: authorities.as_deref(),
+        identity: identity.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())),
+        insecure: target.insecure,
+    };
+    tls(config, &target.name)
+}
+
+fn trust_of_cluster(cluster: &Cluster, target: &str) -> Result<Tls, String> {
+    let identity = cluster.user.identity.as_ref();
+    let config = TlsConfig {
+        authorities: cluster.authorities.as_deref(),
+        identity: identity.map(|(certificate, key)| (certificate.as_slice(), key.expose().as_bytes())),
+        insecure: cluster.insecure,
+    };
+    tls(config, target)
+}
+
+fn tls(config: TlsConfig<'_>, target: &str) -> Result<Tls, String> {
+    // What most targets have is loaded once and shared.
+    match config {
+        TlsConfig { authorities: None, identity: None, insecure: false } => Ok(Tls::default()),
+        config => Tls::new(config).map_err(|error| format!("can't use the certificates of target `{target}`: {error}")),
     }
-    let Some(path) = &target.ca else { return Ok(Tls::default()) };
-    let read = std::fs::read(folder.join(&path.value)).map_err(|error| error.to_string());
-    read.and_then(|pem| Tls::with_authorities(&pem).map_err(|error| error.to_string()))
-        .map_err(|error| format!("can't use `{}` of target `{}`: {error}", path.value, target.name))
 }
 
 fn origin(target: &Target, tls: Tls) -> OriginConfig {

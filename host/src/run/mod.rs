@@ -101,7 +101,7 @@ pub enum RunError {
 /// # Errors
 /// When the run can't even start, or its results can't be written.
 pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
-    let secrets = secrets::read(&plan.suite, &plan.folder)
+    let secrets = secrets::read(plan)
         .map_err(|findings| RunError::Suite(Diagnostics::new(plan.suite.sources.clone(), findings)))?;
     let interrupts = Interrupts::listen().map_err(|error| RunError::Machine(error.to_string()))?;
     let opening = opening::opening(plan, &secrets);
@@ -200,7 +200,7 @@ impl Run<'_> {
         let registry = Registry::new(self.series_limit());
         let (incidents, mut heard) = Incidents::channel();
         let facts = Facts::default();
-        let lender = lending::trust(&self.plan.suite, &self.plan.folder).map(|trust| Lender {
+        let lender = lending::trust(self.plan).map(|trust| Lender {
             suite: &self.plan.suite,
             out: self.out,
             run: self.id,

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kperf_plugin::{Credential, Redactor, Secret};
-use kperf_suite::{CredentialSource, Diagnostic, Suite};
+use kperf_suite::{CredentialSource, Diagnostic};
+
+use crate::kubeconfig::Token;
+use crate::plan::Plan;
 
 /// How often the files of credentials are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -16,6 +19,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The suite's credentials, ready to be attached.
 pub(super) struct Secrets {
     pub(super) credentials: BTreeMap<String, Arc<Credential>>,
+    /// By target, what its kubeconfig says.
+    pub(super) clusters: BTreeMap<String, Arc<Credential>>,
     pub(super) redactor: Redactor,
     files: Vec<Watched>,
 }
@@ -55,7 +60,8 @@ impl Secrets {
 ///
 /// # Errors
 /// Those that can't be had, each with its place.
-pub(super) fn read(suite: &Suite, folder: &Path) -> Result<Secrets, Vec<Diagnostic>> {
+pub(super) fn read(plan: &Plan) -> Result<Secrets, Vec<Diagnostic>> {
+    let (suite, folder) = (&plan.suite, &plan.folder);
     let of_targets = suite.targets.values().filter_map(|target| target.credential.as_ref().map(|it| &it.value));
     let used: Vec<&String> = of_targets.chain(suite.plugins().flat_map(|plugin| &plugin.credentials)).collect();
     let (mut credentials, mut files) = (BTreeMap::new(), Vec::new());
@@ -87,8 +93,37 @@ pub(super) fn read(suite: &Suite, folder: &Path) -> Result<Secrets, Vec<Diagnost
             ),
         }
     }
+    let mut clusters = BTreeMap::new();
+    for (target, cluster) in &plan.clusters {
+        let user = &cluster.value.user;
+        secrets.extend(user.identity.iter().map(|(_, key)| key.clone()));
+        let Some(token) = &user.token else { continue };
+        let made = match token {
+            Token::Text(token) => Ok(token.clone()),
+            Token::File(file) => std::fs::read_to_string(file)
+                .map(|text| Secret::new(&text))
+                .map_err(|error| format!("can't read the token in {}: {error}", file.display())),
+        };
+        let made = made.and_then(|secret| {
+            secrets.push(secret.clone());
+            let made = Credential::new("authorization", "Bearer", &secret).map_err(|error| error.to_string())?;
+            Ok((Arc::new(made), secret))
+        });
+        match made {
+            Ok((credential, secret)) => {
+                if let Token::File(file) = token {
+                    files.push(Watched { file: file.clone(), secret, credential: Arc::clone(&credential) });
+                }
+                clusters.insert(target.clone(), credential);
+            }
+            Err(message) => findings.push(
+                Diagnostic::new(cluster.span, message)
+                    .help(format!("the kubeconfig of the target `{target}` says that it is there")),
+            ),
+        }
+    }
     if findings.is_empty() {
-        Ok(Secrets { credentials, redactor: Redactor::new(&secrets), files })
+        Ok(Secrets { credentials, clusters, redactor: Redactor::new(&secrets), files })
     } else {
         Err(findings)
     }
