@@ -247,15 +247,16 @@ impl Story {
                         (histogram.mean(), Some(histogram.count()), Some(histogram.figures().into()))
                     }
                 };
-                let ends = if let Delta::Gauge(gauge) = delta { Some((gauge.min, gauge.max)) } else { None };
+                let gauge = if let Delta::Gauge(gauge) = delta { Some(gauge) } else { None };
                 MetricSummary {
                     name: info.metric.name.to_string(),
                     kind: info.metric.kind.to_string(),
                     unit: info.metric.unit.to_string(),
                     tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
                     value,
-                    min: ends.map(|(min, _)| min),
-                    max: ends.map(|(_, max)| max),
+                    mean: gauge.map(|gauge| gauge.mean()),
+                    min: gauge.map(|gauge| gauge.min),
+                    max: gauge.map(|gauge| gauge.max),
                     count,
                     spread,
                 }
