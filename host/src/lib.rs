@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod exit;
+pub mod kubeconfig;
 pub mod params;
 pub mod plan;
 pub mod report;

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jsonschema::error::ValidationErrorKind;
+use kperf_metrics::{MetricDef, MetricKind, Unit};
 use kperf_suite::{Diagnostic, Params, Span};
 use serde_json::{Map, Value};
 
@@ -17,17 +19,31 @@ pub struct Checked {
     pub files: BTreeMap<String, PathBuf>,
     /// The credentials that they name.
     pub credentials: BTreeSet<String>,
+    /// The metrics that they declare.
+    pub metrics: Vec<MetricDef>,
 }
 
-/// Checks `params` against `schema`. Paths are relative to `folder`; `credentials` are those that the suite has, if that is known.
+/// Metrics that are known already, by name.
+pub type KnownMetrics = BTreeMap<Arc<str>, MetricDef>;
+
+/// What parameters are checked against beside their schema.
+pub struct Surroundings<'a> {
+    /// What paths are relative to.
+    pub folder: &'a Path,
+    /// The names of the suite's credentials, if they are known.
+    pub credentials: Option<&'a [String]>,
+    /// What metrics that are declared must agree with.
+    pub metrics: &'a KnownMetrics,
+}
+
+/// Checks `params` against `schema`.
 ///
 /// # Errors
 /// Every mistake, each with its place; `fallback` stands for what has no place of its own.
 pub fn check(
     params: &Params,
     schema: &Value,
-    folder: &Path,
-    credentials: Option<&[String]>,
+    surroundings: &Surroundings<'_>,
     fallback: Span,
 ) -> Result<Checked, Vec<Diagnostic>> {
     let place = |pointer: &str| {
@@ -74,7 +90,7 @@ pub fn check(
         .collect();
     let mut files = BTreeMap::new();
     collect("path", &value, schema, String::new(), &mut |pointer, path| {
-        let found = folder.join(path);
+        let found = surroundings.folder.join(path);
         if found.is_file() {
             files.insert(path.to_owned(), found);
         } else {
@@ -82,17 +98,82 @@ pub fn check(
             findings.push(Diagnostic::new(place(pointer), message).help("paths are relative to the suite"));
         }
     });
-    let mut named = BTreeSet::new();
+    let mut credentials = BTreeSet::new();
     collect("credential", &value, schema, String::new(), &mut |pointer, name| {
-        named.insert(name.to_owned());
-        if credentials.is_some_and(|known| !known.iter().any(|it| it == name)) {
+        credentials.insert(name.to_owned());
+        if surroundings.credentials.is_some_and(|known| !known.iter().any(|it| it == name)) {
             // It may be the secret itself, which must not be repeated.
             findings.push(Diagnostic::new(place(pointer), "this is no name of a credential").help(
                 "put the secret into an environment variable, add `[credentials.NAME]` with `env = \"..\"`, and write that name",
             ));
         }
     });
-    if findings.is_empty() { Ok(Checked { json: value.to_string(), files, credentials: named }) } else { Err(findings) }
+    let mut metrics = Vec::new();
+    collect_metrics(&value, schema, String::new(), &mut |pointer, name, declared| match metric(
+        name,
+        declared,
+        surroundings.metrics,
+    ) {
+        Ok(metric) => metrics.push(metric),
+        Err(message) => {
+            let span = params.locate_key(pointer).unwrap_or_else(|| place(pointer));
+            findings.push(Diagnostic::new(span, message));
+        }
+    });
+    if findings.is_empty() {
+        Ok(Checked { json: value.to_string(), files, credentials, metrics })
+    } else {
+        Err(findings)
+    }
+}
+
+/// A metric that a parameter declares; the error says why it can't be one.
+fn metric(name: &str, declared: &Value, known: &KnownMetrics) -> Result<MetricDef, String> {
+    if !kperf_plugin::is_metric_name(name) {
+        return Err(format!(
+            "`{name}` is no metric name: lower-case letters, digits and `_`, at most 64, no digit first"
+        ));
+    }
+    let text = |key: &str| declared.get(key).and_then(Value::as_str);
+    let kind = match text("kind") {
+        None | Some("gauge") => MetricKind::Gauge,
+        Some("counter") => MetricKind::Counter,
+        Some("rate") => MetricKind::Rate,
+        Some("distribution") => MetricKind::Distribution,
+        Some(other) => return Err(format!("there is no kind of metric `{other}`")),
+    };
+    let unit = match text("unit") {
+        None | Some("none") => Unit::None,
+        Some("seconds") => Unit::Seconds,
+        Some("bytes") => Unit::Bytes,
+        Some("ratio") => Unit::Ratio,
+        Some(other) => return Err(format!("there is no unit `{other}`")),
+    };
+    let new = MetricDef::new(name, kind, unit, text("description").unwrap_or_default());
+    match known.get(name) {
+        Some(known) if (known.kind, known.unit) != (kind, unit) => Err(format!(
+            "`{name}` is already a {} in unit `{}`, it can't be a {kind} in unit `{unit}` too; give it another name",
+            known.kind, known.unit
+        )),
+        _ => Ok(new),
+    }
+}
+
+/// Calls `found` with the place, the name and the value of each entry of an object whose schema says
+/// `"format": "metrics"`.
+fn collect_metrics(value: &Value, schema: &Value, pointer: String, found: &mut impl FnMut(&str, &str, &Value)) {
+    let Value::Object(object) = value else { return };
+    if schema.get("format").and_then(Value::as_str) == Some("metrics") {
+        for (name, declared) in object {
+            found(&format!("{pointer}/{}", escape(name)), name, declared);
+        }
+        return;
+    }
+    for (name, property) in properties(schema) {
+        if let Some(inner) = object.get(name) {
+            collect_metrics(inner, property, format!("{pointer}/{}", escape(name)), found);
+        }
+    }
 }
 
 /// Fills in defaults, also inside of objects and lists that are there.
@@ -106,6 +187,11 @@ fn fill(value: &mut Value, schema: &Value) {
                 if let Some(inner) = object.get_mut(name) {
                     fill(inner, property);
                 }
+            }
+            if let Some(other @ Value::Object(_)) = schema.get("additionalProperties") {
+                let known: Vec<&String> = properties(schema).map(|(name, _)| name).collect();
+                let others = object.iter_mut().filter(|(name, _)| !known.contains(name));
+                others.for_each(|(_, inner)| fill(inner, other));
             }
         }
         Value::Array(items) => {
@@ -198,6 +284,10 @@ mod tests {
                 "count": { "type": "integer", "default": 3 },
                 "file": { "type": "string", "format": "path" },
                 "key": { "type": "string", "format": "credential" },
+                "metrics": { "type": "object", "format": "metrics", "additionalProperties": {
+                    "type": "object",
+                    "properties": { "unit": { "enum": ["none", "seconds"], "default": "none" }, "kind": { "type": "string" } }
+                } },
                 "steps": { "type": "array", "items": {
                     "type": "object", "additionalProperties": false, "required": ["name"],
                     "properties": { "name": { "type": "string" }, "weight": { "type": "number", "default": 1 } }
@@ -209,9 +299,15 @@ mod tests {
     fn checked(params: &str) -> Result<Checked, Vec<String>> {
         let suite = scenario(params);
         let plugin = &suite.scenarios[0].plugin;
-        let known = ["pager".to_owned()];
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-        check(&plugin.params, &schema(), folder, Some(&known), plugin.span).map_err(|findings| {
+        let credentials = ["pager".to_owned()];
+        let metrics = [MetricDef::new("taken", MetricKind::Counter, Unit::None, "")];
+        let metrics = metrics.map(|def| (Arc::clone(&def.name), def)).into();
+        let surroundings = Surroundings {
+            folder: Path::new(env!("CARGO_MANIFEST_DIR")),
+            credentials: Some(&credentials),
+            metrics: &metrics,
+        };
+        check(&plugin.params, &schema(), &surroundings, plugin.span).map_err(|findings| {
             findings.iter().map(|it| format!("{}: {}", suite.sources.slice(it.span), it.message)).collect()
         })
     }
@@ -251,5 +347,24 @@ mod tests {
     fn files_are_found_beside_the_suite() {
         let files = checked("file = \"Cargo.toml\"").unwrap().files;
         assert_eq!(files.keys().collect::<Vec<_>>(), ["Cargo.toml"]);
+    }
+
+    #[test]
+    fn parameters_can_declare_metrics() {
+        let checked =
+            checked("metrics.depth = { unit = \"seconds\" }\nmetrics.taken = { kind = \"counter\" }").unwrap();
+        let json: Value = serde_json::from_str(&checked.json).unwrap();
+        assert_eq!(json["metrics"]["taken"]["unit"], "none", "defaults are filled in there, too");
+        let shown: Vec<_> = checked.metrics.iter().map(|it| (&*it.name, it.kind, it.unit)).collect();
+        let wanted = [("depth", MetricKind::Gauge, Unit::Seconds), ("taken", MetricKind::Counter, Unit::None)];
+        assert_eq!(shown, wanted);
+    }
+
+    #[test]
+    fn a_metric_that_can_not_be_one_is_named_at_its_key() {
+        let findings = checked("metrics.Depth = {}\nmetrics.taken = { unit = \"seconds\" }").unwrap_err();
+        assert_eq!(findings.len(), 2, "{findings:#?}");
+        assert!(findings[0].starts_with("Depth: `Depth` is no metric name"), "{findings:#?}");
+        assert!(findings[1].starts_with("taken: `taken` is already a counter"), "{findings:#?}");
     }
 }

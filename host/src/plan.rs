@@ -1,17 +1,21 @@
 //! From a suite to a plan: plugins loaded, their parameters checked, files found. Up to here nothing runs and no traffic
 //! is sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kperf_load::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search, SearchPlan, Stage};
 use kperf_metrics::{Builtin, MetricDef, Severity, Threshold, Unit};
 use kperf_plugin::{Engine, Plugin, World};
-use kperf_suite::{Address, Diagnostic, Diagnostics, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef};
+use kperf_suite::{
+    Address, Diagnostic, Diagnostics, Kubeconfig, Located, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef,
+};
 
-use crate::params::{self, Checked};
+use crate::kubeconfig::{self, Cluster};
+use crate::params::{self, Checked, KnownMetrics, Surroundings};
 
 /// What will run, with nothing left to find out but what the target and the machine say.
 pub struct Plan {
@@ -23,6 +27,8 @@ pub struct Plan {
     pub scenarios: Vec<PlannedScenario>,
     /// The thresholds of the whole suite.
     pub thresholds: Vec<PlannedThreshold>,
+    /// By target, what its kubeconfig says; such targets have its URL.
+    pub clusters: BTreeMap<String, Located<Cluster>>,
     /// One for each of the suite's collectors, in order.
     pub collectors: Vec<Part>,
     /// One for each of the suite's reporters, in order.
@@ -41,6 +47,13 @@ pub struct Part {
     pub mode: String,
     /// Its parameters.
     pub params: Checked,
+}
+
+impl Part {
+    /// Every metric that it may record: those of the plugin's description, and those that its parameters declare.
+    pub fn metrics(&self) -> impl Iterator<Item = &MetricDef> {
+        self.plugin.description().metrics.iter().chain(&self.params.metrics)
+    }
 }
 
 /// A scenario that is ready to run.
@@ -85,7 +98,7 @@ pub struct Refused {
 /// # Errors
 /// Every mistake in the suite that only plugins, files or parameters reveal.
 pub async fn make(
-    suite: Suite,
+    mut suite: Suite,
     folder: &Path,
     engine: &Engine,
     cores: u32,
@@ -103,8 +116,8 @@ pub async fn make(
         };
         let users = schedule.executor.max_users();
         let threads = workers.or(scenario.workers.map(u32::from)).unwrap_or(cores).clamp(1, users.max(1));
-        let metrics = part.as_ref().map_or(&[][..], |part| &part.plugin.description().metrics);
-        let thresholds = planner.thresholds(&scenario.thresholds, metrics, part.is_some(), &suite.sources);
+        let metrics: Vec<MetricDef> = part.iter().flat_map(Part::metrics).cloned().collect();
+        let thresholds = planner.thresholds(&scenario.thresholds, &metrics, part.is_some(), &suite.sources);
         // A search judges its steps; only what it found is judged at the end.
         let of_steps = |it: &PlannedThreshold| {
             schedule.executor.search().is_some() && it.threshold.metric() != Builtin::Capacity.name()
@@ -122,27 +135,17 @@ pub async fn make(
     for reporter in &suite.reporters {
         reporters.extend(planner.part(&reporter.plugin, Some(World::Reporter)).await);
     }
-    let metrics: Vec<MetricDef> = scenarios
-        .iter()
-        .map(|scenario| &scenario.part)
-        .chain(&collectors)
-        .flat_map(|part| part.plugin.description().metrics.clone())
-        .collect();
+    let metrics: Vec<MetricDef> =
+        scenarios.iter().map(|scenario| &scenario.part).chain(&collectors).flat_map(Part::metrics).cloned().collect();
     let complete = planner.plugin_findings.is_empty();
     let thresholds = planner.thresholds(&suite.thresholds, &metrics, complete, &suite.sources);
-    for target in suite.targets.values() {
-        if let Some(ca) = &target.ca
-            && !folder.join(&ca.value).is_file()
-        {
-            planner.report(ca.span, format!("there is no file `{}`", ca.value), "paths are relative to the suite");
-        }
-    }
     planner.findings.extend(crate::run::wrong_urls(&suite, folder));
+    let clusters = planner.targets(&mut suite);
     let plugins_only = planner.findings.is_empty();
     planner.findings.append(&mut planner.plugin_findings);
     if planner.findings.is_empty() {
         let folder = folder.to_owned();
-        Ok(Plan { suite, folder, scenarios, thresholds, collectors, reporters })
+        Ok(Plan { suite, folder, scenarios, thresholds, clusters, collectors, reporters })
     } else {
         Err(Refused { diagnostics: Diagnostics::new(suite.sources.clone(), planner.findings), plugins_only })
     }
@@ -166,18 +169,59 @@ struct Planner<'a> {
     credentials: Option<Vec<String>>,
     /// Plugins by their name or path; none for one that could not be loaded and has been reported.
     loaded: HashMap<PluginRef, Option<(Plugin, String)>>,
+    /// The metrics of the parts so far.
+    metrics: KnownMetrics,
     findings: Vec<Diagnostic>,
     plugin_findings: Vec<Diagnostic>,
 }
 
 impl<'a> Planner<'a> {
     fn new(folder: &'a Path, engine: &'a Engine) -> Self {
+        let metrics =
+            Builtin::ALL.iter().map(|builtin| builtin.def()).map(|def| (Arc::clone(&def.name), def)).collect();
         let (loaded, findings, plugin_findings) = Default::default();
-        Self { folder, engine, credentials: None, loaded, findings, plugin_findings }
+        Self { folder, engine, credentials: None, loaded, metrics, findings, plugin_findings }
+    }
+
+    fn know<'m>(&mut self, metrics: impl IntoIterator<Item = &'m MetricDef>) {
+        for def in metrics {
+            self.metrics.entry(Arc::clone(&def.name)).or_insert_with(|| def.clone());
+        }
     }
 
     fn report(&mut self, span: Span, message: String, help: &str) {
         self.findings.push(Diagnostic::new(span, message).help(help));
+    }
+
+    /// Looks for the files of targets. Those of a cluster get its URL.
+    fn targets(&mut self, suite: &mut Suite) -> BTreeMap<String, Located<Cluster>> {
+        let mut clusters = BTreeMap::new();
+        for target in suite.targets.values_mut() {
+            let identity = target.client_certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
+            for file in target.ca.iter().chain(identity) {
+                if !self.folder.join(&file.value).is_file() {
+                    let message = format!("there is no file `{}`", file.value);
+                    self.report(file.span, message, "paths are relative to the suite");
+                }
+            }
+            let Address::Cluster(Kubeconfig { source, context }) = &target.address else { continue };
+            let read = match source.value.as_str() {
+                Kubeconfig::IN_CLUSTER => kubeconfig::in_cluster(),
+                file => kubeconfig::read(&self.folder.join(file), context.as_ref().map(|it| it.value.as_str())),
+            };
+            let made = read.and_then(|cluster| {
+                let url = Address::parse(&cluster.url).map_err(|why| format!("the kubeconfig's server: {why}"))?;
+                Ok((url, cluster))
+            });
+            match made {
+                Ok((url, cluster)) => {
+                    clusters.insert(target.name.clone(), Located { value: cluster, span: source.span });
+                    target.address = url;
+                }
+                Err(message) => self.findings.push(Diagnostic::new(source.span, message)),
+            }
+        }
+        clusters
     }
 
     /// `world` is what the plugin has to be, if that is known.
@@ -221,8 +265,12 @@ impl<'a> Planner<'a> {
             self.report(wanted.span, message, "add `target = \"..\"`, a name of `[targets]`");
             return None;
         }
-        match params::check(&wanted.params, &mode.schema, self.folder, self.credentials.as_deref(), wanted.span) {
+        self.know(&plugin.description().metrics);
+        let surroundings =
+            Surroundings { folder: self.folder, credentials: self.credentials.as_deref(), metrics: &self.metrics };
+        match params::check(&wanted.params, &mode.schema, &surroundings, wanted.span) {
             Ok(params) => {
+                self.know(&params.metrics);
                 let (name, mode) = (wanted.name.value.clone(), mode.name.clone());
                 Some(Part { name, mode, params, source, plugin })
             }
@@ -434,7 +482,7 @@ impl Plan {
                     Address::Simulated => "the simulated server, on loopback".to_owned(),
                     Address::StandIn(stand_in) => format!("{}, on loopback", stand_in.word()),
                     Address::Secret(name) => format!("the URL in the credential {}", name.value),
-                    Address::Url(_) => target.address.base_url().unwrap_or_default().to_owned(),
+                    Address::Url(_) | Address::Cluster(_) => target.address.base_url().unwrap_or_default().to_owned(),
                 };
                 hosts.extend(self.suite.targets.get(name).map(place));
             }

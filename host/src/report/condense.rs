@@ -9,6 +9,7 @@ use kperf_metrics::{
     Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Judged, Outcome, Saturation, Searched, Severity, Tags,
     Threshold, Totals, Unit, Verdict, judge,
 };
+use kperf_plugin::Fact;
 
 use super::{
     CapacityChange, CapacityStanding, CapacityState, CapacityStep, CapacitySummary, CheckSummary, End, FailureKind,
@@ -55,6 +56,11 @@ impl Story {
         let (standing, steps) = self.searches.entry(change.scenario).or_default();
         *standing = change.standing;
         steps.extend(change.step);
+    }
+
+    /// Takes in what a plugin knows about the system under test.
+    pub(super) fn fact(&mut self, fact: Fact) {
+        self.opening.run.facts.entry(fact.source).or_default().insert(fact.key, fact.value);
     }
 
     /// Takes in a scenario's change of state.
@@ -250,15 +256,16 @@ impl Story {
                         (histogram.mean(), Some(histogram.count()), Some(histogram.figures().into()))
                     }
                 };
-                let ends = if let Delta::Gauge(gauge) = delta { Some((gauge.min, gauge.max)) } else { None };
+                let gauge = if let Delta::Gauge(gauge) = delta { Some(gauge) } else { None };
                 MetricSummary {
                     name: info.metric.name.to_string(),
                     kind: info.metric.kind.to_string(),
                     unit: info.metric.unit.to_string(),
                     tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
                     value,
-                    min: ends.map(|(min, _)| min),
-                    max: ends.map(|(_, max)| max),
+                    mean: gauge.map(|gauge| gauge.mean()),
+                    min: gauge.map(|gauge| gauge.min),
+                    max: gauge.map(|gauge| gauge.max),
                     count,
                     spread,
                 }

@@ -132,6 +132,7 @@ impl<'a> Retelling<'a> {
                 }
                 Entry::Capacity(change) => story.search(*change),
                 Entry::Incident(incident) => incidents.add(incident),
+                Entry::Fact(fact) => story.fact(fact),
                 Entry::End(end) => story.end = Some(end),
             }
         }
@@ -194,7 +195,10 @@ fn write<W: io::Write>(
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        fs,
+    };
 
     use arrow_array::{Array as _, Float64Array, Int64Array, StringArray, cast::AsArray as _, types::Int64Type};
     use kperf_metrics::{Builtin, MetricDef, MetricKind, Shard, Tags, Unit};
@@ -231,6 +235,7 @@ mod tests {
                 start: instant(START),
                 end: None,
                 status: Status::Running,
+                facts: BTreeMap::default(),
             },
             scenarios: vec![ScenarioInfo {
                 name: "runs".into(),

@@ -11,6 +11,7 @@ use std::{
 };
 
 use kperf_metrics::{Interval, IntervalRecord, MetricDef, Registry, Tags};
+use kperf_plugin::Fact;
 use serde::{Deserialize, Serialize};
 
 use super::{CapacityStanding, CapacityStep, Incident, RunInfo, TableInfo, records};
@@ -164,6 +165,7 @@ pub(super) enum Entry {
     Threshold(ThresholdChange),
     Capacity(Box<CapacityChange>),
     Incident(Incident),
+    Fact(Fact),
     End(End),
 }
 
@@ -254,6 +256,14 @@ impl Journal {
     /// When the disk is full or gone.
     pub fn incident(&mut self, incident: Incident) -> io::Result<()> {
         self.append(&Entry::Incident(incident))
+    }
+
+    /// Appends what plugins know about the system under test.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn facts(&mut self, facts: Vec<Fact>) -> io::Result<()> {
+        facts.into_iter().try_for_each(|fact| self.append(&Entry::Fact(fact)))
     }
 
     /// Appends the end. [`super::finish`] makes the results.

@@ -1,6 +1,7 @@
 //! `run.json`: which run this is, of what, on what, and how far it came.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     io::Write as _,
     path::Path,
@@ -105,6 +106,9 @@ pub struct RunInfo {
     pub end: Option<String>,
     /// How far it came.
     pub status: Status,
+    /// What plugins know about the system under test, by scenario or collector.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub facts: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl RunInfo {

@@ -286,6 +286,9 @@ pub struct MetricSummary {
     pub tags: BTreeMap<String, String>,
     /// A counter's sum, a gauge's last value, a rate's share, a distribution's mean.
     pub value: f64,
+    /// The mean of a gauge's values.
+    #[serde(default)]
+    pub mean: Option<f64>,
     /// A gauge's smallest value.
     pub min: Option<f64>,
     /// A gauge's largest value.

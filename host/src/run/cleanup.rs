@@ -148,7 +148,8 @@ pub async fn clean_up(
         registry: Registry::default(),
         epoch: Instant::now(),
         incidents,
-        trust: lending::trust(&plan.suite, &plan.folder).map_err(CleanupError::Machine)?,
+        facts: kperf_plugin::Facts::default(),
+        trust: lending::trust(plan).map_err(CleanupError::Machine)?,
     };
     let (_stop, stopped) = watch::channel(false);
     let mut outcomes = Vec::new();

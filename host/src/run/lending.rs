@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use kperf_http::{HttpVersion, OriginConfig, Tls};
+use kperf_http::{HttpVersion, OriginConfig, Tls, TlsConfig};
 use kperf_metrics::{Registry, Shard, Tags};
-use kperf_plugin::{Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext};
-use kperf_suite::{Address, PluginUse, StandIn, Suite, Target, TargetRef};
+use kperf_plugin::{
+    Facts, Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext,
+};
+use kperf_suite::{Address, Located, PluginUse, StandIn, Suite, Target, TargetRef};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::secrets::Secrets;
 use super::worker::unix_ns;
-use crate::plan::Part;
+use crate::kubeconfig::Cluster;
+use crate::plan::{Part, Plan};
 
 /// The same for every thread of one scenario, collector or reporter.
 #[derive(Clone)]
@@ -24,6 +27,7 @@ pub(super) struct Lending {
     pub(super) registry: Registry,
     pub(super) epoch: Instant,
     pub(super) incidents: Incidents,
+    pub(super) facts: Facts,
     pub(super) redactor: kperf_plugin::Redactor,
     pub(super) seed: u64,
     /// The target and how to talk to it; none if there is no target.
@@ -44,6 +48,7 @@ impl Lending {
             registry: self.registry.clone(),
             shard: Arc::new(Mutex::new(Shard::new(self.registry.clone(), unix_ns()))),
             records: Records::default(),
+            facts: self.facts.clone(),
             http,
             epoch: self.epoch,
             stop,
@@ -66,6 +71,7 @@ pub(super) struct Lender<'a> {
     pub(super) registry: Registry,
     pub(super) epoch: Instant,
     pub(super) incidents: Incidents,
+    pub(super) facts: Facts,
     /// Whom to trust, by target.
     pub(super) trust: BTreeMap<String, Tls>,
 }
@@ -73,9 +79,13 @@ pub(super) struct Lender<'a> {
 /// Whom to trust at each of the suite's targets; read once, shared by all threads.
 ///
 /// # Errors
-/// When a target's certificate authorities can't be read.
-pub(super) fn trust(suite: &Suite, folder: &Path) -> Result<BTreeMap<String, Tls>, String> {
-    suite.targets.values().map(|target| Ok((target.name.clone(), trust_of(target, folder)?))).collect()
+/// When a target's certificates can't be read.
+pub(super) fn trust(plan: &Plan) -> Result<BTreeMap<String, Tls>, String> {
+    let of_target = |target: &Target| match plan.clusters.get(&target.name) {
+        Some(cluster) => trust_of_cluster(&cluster.value, &target.name),
+        None => trust_of(target, &plan.folder),
+    };
+    plan.suite.targets.values().map(|target| Ok((target.name.clone(), of_target(target)?))).collect()
 }
 
 impl Lender<'_> {
@@ -89,6 +99,7 @@ impl Lender<'_> {
             name: part.name.as_str().into(),
             mode: part.mode.clone(),
             parameters: part.params.json.clone(),
+            metrics: part.params.metrics.clone(),
             run: self.run.to_owned(),
             suite: self.suite.name.clone(),
             limits: limits(&used.limits),
@@ -124,7 +135,7 @@ impl Lender<'_> {
                         url.ok_or_else(|| format!("`{}` ended with the run", stand_in.word()))?
                     }
                     Address::Secret(name) => self.secrets.urls.get(&name.value).cloned().unwrap_or_default(),
-                    Address::Url(_) => target.address.base_url().unwrap_or_default().to_owned(),
+                    Address::Url(_) | Address::Cluster(_) => target.address.base_url().unwrap_or_default().to_owned(),
                 };
                 context.target = match &target.address {
                     Address::Secret(_) => origin_of(&url),
@@ -134,7 +145,8 @@ impl Lender<'_> {
                 context.grants.target_credential = target
                     .credential
                     .as_ref()
-                    .and_then(|credential| self.secrets.credentials.get(&credential.value).cloned());
+                    .and_then(|credential| self.secrets.credentials.get(&credential.value).cloned())
+                    .or_else(|| self.secrets.clusters.get(name).cloned());
                 let tls = self.trust.get(name).cloned().unwrap_or_default();
                 reached = Some((uri(&url)?, origin(target, tls)));
             }
@@ -144,6 +156,7 @@ impl Lender<'_> {
             registry: self.registry.clone(),
             epoch: self.epoch,
             incidents: self.incidents.clone(),
+            facts: self.facts.clone(),
             redactor: self.secrets.redactor.clone(),
             seed: self.suite.seed,
             target: reached,
@@ -166,13 +179,37 @@ fn uri(url: &str) -> Result<Uri, String> {
 }
 
 fn trust_of(target: &Target, folder: &Path) -> Result<Tls, String> {
-    if target.insecure {
-        return Ok(Tls::insecure());
+    let read = |path: &Located<String>| {
+        std::fs::read(folder.join(&path.value))
+            .map_err(|error| format!("can't read `{}` of target `{}`: {error}", path.value, target.name))
+    };
+    let authorities = target.ca.as_ref().map(read).transpose()?;
+    let identity = target.client_certificate.as_ref();
+    let identity = identity.map(|(certificate, key)| Ok::<_, String>((read(certificate)?, read(key)?))).transpose()?;
+    let config = TlsConfig {
+        authorities: authorities.as_deref(),
+        identity: identity.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())),
+        insecure: target.insecure,
+    };
+    tls(config, &target.name)
+}
+
+fn trust_of_cluster(cluster: &Cluster, target: &str) -> Result<Tls, String> {
+    let identity = cluster.user.identity.as_ref();
+    let config = TlsConfig {
+        authorities: cluster.authorities.as_deref(),
+        identity: identity.map(|(certificate, key)| (certificate.as_slice(), key.expose().as_bytes())),
+        insecure: cluster.insecure,
+    };
+    tls(config, target)
+}
+
+fn tls(config: TlsConfig<'_>, target: &str) -> Result<Tls, String> {
+    // What most targets have is loaded once and shared.
+    match config {
+        TlsConfig { authorities: None, identity: None, insecure: false } => Ok(Tls::default()),
+        config => Tls::new(config).map_err(|error| format!("can't use the certificates of target `{target}`: {error}")),
     }
-    let Some(path) = &target.ca else { return Ok(Tls::default()) };
-    let read = std::fs::read(folder.join(&path.value)).map_err(|error| error.to_string());
-    read.and_then(|pem| Tls::with_authorities(&pem).map_err(|error| error.to_string()))
-        .map_err(|error| format!("can't use `{}` of target `{}`: {error}", path.value, target.name))
 }
 
 fn origin(target: &Target, tls: Tls) -> OriginConfig {

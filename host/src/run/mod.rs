@@ -30,8 +30,8 @@ use std::time::{Duration, Instant};
 use kperf_load::{Progress, Shared, Slice, signals};
 use kperf_metrics::{Registry, Tags};
 use kperf_plugin::{
-    Book, CallError, Incident, Incidents, Isolation, Ledger, LedgerError, Outbox, Outcome, PluginContext, Records,
-    Runner,
+    Book, CallError, Facts, Incident, Incidents, Isolation, Ledger, LedgerError, Outbox, Outcome, PluginContext,
+    Records, Runner,
 };
 use kperf_suite::{Diagnostics, PluginUse, Scenario, StandIn};
 use tokio::sync::{mpsc, watch};
@@ -222,7 +222,8 @@ impl Run<'_> {
     async fn carry_out(&self, journal: Journal, simulated: Option<String>) -> std::io::Result<Option<Outcomes>> {
         let registry = Registry::new(self.series_limit());
         let (incidents, mut heard) = Incidents::channel();
-        let lender = lending::trust(&self.plan.suite, &self.plan.folder).map(|trust| Lender {
+        let facts = Facts::default();
+        let lender = lending::trust(self.plan).map(|trust| Lender {
             suite: &self.plan.suite,
             out: self.out,
             run: self.id,
@@ -232,6 +233,7 @@ impl Run<'_> {
             registry: registry.clone(),
             epoch: Instant::now(),
             incidents,
+            facts: facts.clone(),
             trust,
         });
         let (_stop, stopped) = watch::channel(false);
@@ -268,6 +270,7 @@ impl Run<'_> {
         for stage in &stages {
             journal.records(&stage.records.take())?;
         }
+        journal.facts(facts.take())?;
         while let Ok(incident) = heard.try_recv() {
             journal.incident(monitor::told(incident))?;
         }
@@ -361,7 +364,7 @@ impl Run<'_> {
             collectors = self.collectors(lender, &messages) => collectors,
             () = self.interrupts.once() => return Ok(Some((journal, reporters, None))),
         };
-        let collectors = match collectors {
+        let mut collectors = match collectors {
             Ok(collectors) => collectors,
             Err((source, message)) => {
                 let (journal, _, exit) = self.not_ready(journal, &source, "start", message)?;
@@ -396,9 +399,12 @@ impl Run<'_> {
             shares.push(shared);
         }
         drop(messages);
+        collectors.iter_mut().for_each(|collector| collector.begin(epoch));
         give_way();
         let (plan, messages) = (self.plan, inbox);
-        let brief = Brief { journal, registry, plan, epoch, progress, shares, reporters, messages, incidents, phase };
+        let facts = lender.facts.clone();
+        let brief =
+            Brief { journal, registry, plan, epoch, progress, shares, reporters, messages, incidents, facts, phase };
         let tags: Vec<Tags> = stages.iter().map(|stage| stage.context.tags.clone()).collect();
         let mut monitor = Monitor::new(brief, &tags).map_err(|limit| std::io::Error::other(limit.to_string()))?;
         let names: Vec<String> = stages.iter().map(|stage| stage.plan.part.name.clone()).collect();
@@ -408,11 +414,11 @@ impl Run<'_> {
         if end? == LoadEnd::Abandoned {
             return Ok(None);
         }
-        let (start, end) = monitor.window();
+        let window = monitor.window();
         let mut failures = Vec::new();
         for collector in collectors {
             tokio::select! {
-                finished = collector.finish(start, end) => failures.extend(finished.err()),
+                finished = collector.finish(window.clone()) => failures.extend(finished.err()),
                 () = self.interrupts.twice() => return Ok(None),
             }
         }

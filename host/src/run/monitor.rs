@@ -9,7 +9,7 @@ use kperf_load::{Counts, Pacer, Phase, Progress, Shared, Target};
 use kperf_metrics::{
     Builtin, Delta, Evaluation, Histogram, Interval, Registry, SeriesId, SeriesLimit, Shard, Tags, Totals, Unit,
 };
-use kperf_plugin::{Event, Incident};
+use kperf_plugin::{Event, Facts, Incident, ScenarioWindow, Window};
 use tokio::sync::{mpsc, watch};
 
 use super::interrupts::Interrupts;
@@ -85,6 +85,7 @@ pub(super) struct Monitor<'a> {
     reporters: Vec<ReporterHandle>,
     messages: mpsc::UnboundedReceiver<Message>,
     incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
+    facts: Facts,
     phase: watch::Sender<Phase>,
     pending: Option<Interval>,
 }
@@ -103,6 +104,7 @@ pub(super) struct Brief<'a> {
     pub(super) reporters: Vec<ReporterHandle>,
     pub(super) messages: mpsc::UnboundedReceiver<Message>,
     pub(super) incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
+    pub(super) facts: Facts,
     pub(super) phase: watch::Sender<Phase>,
 }
 
@@ -154,6 +156,7 @@ impl<'a> Monitor<'a> {
             reporters: brief.reporters,
             messages: brief.messages,
             incidents: brief.incidents,
+            facts: brief.facts,
             phase: brief.phase,
             pending: None,
         })
@@ -221,9 +224,18 @@ impl<'a> Monitor<'a> {
         Ok(if stopping { LoadEnd::Stopped } else { LoadEnd::Done })
     }
 
-    /// When load ran, in nanoseconds since the Unix epoch.
-    pub(super) fn window(&self) -> (u64, u64) {
-        (self.epoch_unix_ns, unix_ns())
+    /// When load ran, and when each scenario that began made its part of it.
+    pub(super) fn window(&self) -> Window {
+        let end = unix_ns();
+        let at =
+            |since: Duration| self.epoch_unix_ns.saturating_add(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+        let begun = self.scenarios.iter().filter(|scenario| scenario.started);
+        let scenarios = begun.map(|scenario| ScenarioWindow {
+            scenario: scenario.plan.part.name.clone(),
+            start: at(scenario.plan.schedule.start),
+            end: scenario.finished.map_or(end, at),
+        });
+        Window { start: self.epoch_unix_ns, end, scenarios: scenarios.collect() }
     }
 
     /// Takes in what collectors have sent and incidents that came after the last worker was done, and gives back what the
@@ -319,6 +331,7 @@ impl<'a> Monitor<'a> {
         while let Ok(incident) = self.incidents.try_recv() {
             self.note(incident)?;
         }
+        self.journal.facts(self.facts.take())?;
         self.judge()
     }
 

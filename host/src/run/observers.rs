@@ -1,9 +1,9 @@
 //! Collectors: each on a thread of its own, so that a slow or spinning one slows nobody.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use kperf_plugin::{Collector, Fault, Plugin, PluginContext, WorkerContext};
+use kperf_plugin::{Collector, Fault, Plugin, PluginContext, Window, WorkerContext};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::lending::Lending;
@@ -21,7 +21,8 @@ pub(super) type Answer = oneshot::Sender<Result<(), String>>;
 /// A collector at work.
 pub(super) struct CollectorHandle {
     name: Arc<str>,
-    finish: Option<oneshot::Sender<(u64, u64, Answer)>>,
+    begin: Option<oneshot::Sender<Instant>>,
+    finish: Option<oneshot::Sender<(Window, Answer)>>,
 }
 
 impl CollectorHandle {
@@ -32,18 +33,26 @@ impl CollectorHandle {
         messages: mpsc::UnboundedSender<Message>,
     ) -> Result<Self, String> {
         let name = Arc::clone(&post.context.name);
+        let (begin, begun) = oneshot::channel();
         let (finish, finished) = oneshot::channel();
         let (ready, started) = oneshot::channel();
-        thread(&name, async move || collect(post, interval, messages, ready, finished).await)?;
+        thread(&name, async move || collect(post, interval, messages, ready, begun, finished).await)?;
         heard(started).await?;
-        Ok(Self { name, finish: Some(finish) })
+        Ok(Self { name, begin: Some(begin), finish: Some(finish) })
     }
 
-    /// Tells the collector when load ran (nanoseconds since the Unix epoch) and waits for what it still has to say.
-    pub(super) async fn finish(mut self, start: u64, end: u64) -> Result<(), String> {
+    /// Tells the collector when load starts: that is when it observes for the first time.
+    pub(super) fn begin(&mut self, epoch: Instant) {
+        if let Some(begin) = self.begin.take() {
+            let _ = begin.send(epoch);
+        }
+    }
+
+    /// Tells the collector when load ran and waits for what it still has to say.
+    pub(super) async fn finish(mut self, window: Window) -> Result<(), String> {
         let (answer, heard_of) = oneshot::channel();
         let Some(finish) = self.finish.take() else { return Ok(()) };
-        let _ = finish.send((start, end, answer));
+        let _ = finish.send((window, answer));
         heard(heard_of).await.map_err(|error| format!("{}: {error}", self.name))
     }
 }
@@ -53,7 +62,8 @@ async fn collect(
     interval: Duration,
     messages: mpsc::UnboundedSender<Message>,
     ready: Answer,
-    finish: oneshot::Receiver<(u64, u64, Answer)>,
+    begin: oneshot::Receiver<Instant>,
+    finish: oneshot::Receiver<(Window, Answer)>,
 ) {
     let (_stop, stopped) = watch::channel(false);
     let made = post.lending.worker(stopped).and_then(|worker| {
@@ -69,11 +79,13 @@ async fn collect(
     if ready.send(started).is_err() || failed {
         return;
     }
-    let mut intervals = tokio::time::interval(interval);
+    // Nobody says it when the run ends before load.
+    let Ok(epoch) = begin.await else { return };
+    let mut intervals = tokio::time::interval_at(epoch.into(), interval);
     intervals.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     let mut finish = std::pin::pin!(finish);
-    let (start, end, answer) = loop {
+    let (window, answer) = loop {
         tokio::select! {
             biased;
             asked = &mut finish => match asked {
@@ -92,7 +104,7 @@ async fn collect(
             }
         }
     };
-    let finished = collector.finish(start, end).await.map_err(|error| error.to_string());
+    let finished = collector.finish(window).await.map_err(|error| error.to_string());
     hand_over(&worker, &messages);
     let _ = answer.send(finished);
 }

@@ -1,5 +1,7 @@
 //! What is known of a run before anything happens: the first line of its journal.
 
+use std::collections::BTreeMap;
+
 use kperf_metrics::Severity;
 use kperf_suite::{Address, Scenario, TargetRef};
 
@@ -42,6 +44,7 @@ pub(super) fn opening(plan: &Plan, secrets: &Secrets) -> Opening {
             start,
             end: None,
             status: Status::Running,
+            facts: BTreeMap::new(),
         },
         scenarios: plan
             .scenarios
@@ -89,7 +92,7 @@ pub(super) fn target_of(plan: &Plan, scenario: &Scenario) -> Option<String> {
             Address::Simulated => SIMULATED.to_owned(),
             Address::StandIn(stand_in) => stand_in.word().to_owned(),
             Address::Secret(name) => format!("the URL in {}", name.value),
-            address @ Address::Url(_) => address.base_url()?.to_owned(),
+            address @ (Address::Url(_) | Address::Cluster(_)) => address.base_url()?.to_owned(),
         }),
     }
 }

@@ -125,7 +125,8 @@ async fn send(
         registry: Registry::default(),
         epoch: Instant::now(),
         incidents,
-        trust: lending::trust(&plan.suite, &plan.folder).map_err(ResendError::Machine)?,
+        facts: kperf_plugin::Facts::default(),
+        trust: lending::trust(plan).map_err(ResendError::Machine)?,
     };
     let (_stop, stopped) = watch::channel(false);
     let (_until, until) = watch::channel(Some(Instant::now() + TOGETHER));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use kperf_plugin::{Credential, Redactor, Secret};
 use kperf_suite::{Address, CredentialSource, Diagnostic, Suite};
 
+use crate::kubeconfig::Token;
 use crate::plan::Plan;
 
 /// How often the files of credentials are looked at.
@@ -21,6 +22,8 @@ const SECRET_PATH: usize = 12;
 /// The suite's credentials, ready to be attached.
 pub(super) struct Secrets {
     pub(super) credentials: BTreeMap<String, Arc<Credential>>,
+    /// By target, what its kubeconfig says.
+    pub(super) clusters: BTreeMap<String, Arc<Credential>>,
     pub(super) redactor: Redactor,
     /// Base URLs that are secrets, by credential.
     pub(super) urls: BTreeMap<String, String>,
@@ -101,8 +104,37 @@ pub(super) fn read(plan: &Plan) -> Result<Secrets, Vec<Diagnostic>> {
             ),
         }
     }
+    let mut clusters = BTreeMap::new();
+    for (target, cluster) in &plan.clusters {
+        let user = &cluster.value.user;
+        secrets.extend(user.identity.iter().map(|(_, key)| key.clone()));
+        let Some(token) = &user.token else { continue };
+        let made = match token {
+            Token::Text(token) => Ok(token.clone()),
+            Token::File(file) => std::fs::read_to_string(file)
+                .map(|text| Secret::new(&text))
+                .map_err(|error| format!("can't read the token in {}: {error}", file.display())),
+        };
+        let made = made.and_then(|secret| {
+            secrets.push(secret.clone());
+            let made = Credential::new("authorization", "Bearer", &secret).map_err(|error| error.to_string())?;
+            Ok((Arc::new(made), secret))
+        });
+        match made {
+            Ok((credential, secret)) => {
+                if let Token::File(file) = token {
+                    files.push(Watched { file: file.clone(), secret, credential: Arc::clone(&credential) });
+                }
+                clusters.insert(target.clone(), credential);
+            }
+            Err(message) => findings.push(
+                Diagnostic::new(cluster.span, message)
+                    .help(format!("the kubeconfig of the target `{target}` says that it is there")),
+            ),
+        }
+    }
     if findings.is_empty() {
-        Ok(Secrets { credentials, redactor: Redactor::new(&secrets), urls, files })
+        Ok(Secrets { credentials, clusters, redactor: Redactor::new(&secrets), urls, files })
     } else {
         Err(findings)
     }

@@ -152,7 +152,17 @@ fn metrics(metrics: &[MetricSummary]) {
             }
             None => {
                 let unit = if metric.kind == "rate" { "ratio" } else { &metric.unit };
-                table.add_row(vec![name, number, named(metric.value, unit)]);
+                let mut row = vec![name, number, named(metric.value, unit)];
+                // Of a gauge that never moved the value says it all.
+                if let (Some(min), Some(mean), Some(max)) = (metric.min, metric.mean, metric.max)
+                    && min < max
+                {
+                    any = true;
+                    let blank = std::iter::repeat_n(String::new(), FIGURES.len() - 3);
+                    row.extend([named(min, unit), named(mean, unit)]);
+                    row.extend(blank.chain([named(max, unit)]));
+                }
+                table.add_row(row);
             }
         }
     }

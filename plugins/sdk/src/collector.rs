@@ -2,7 +2,7 @@
 
 use std::{future::Future, marker::PhantomData};
 
-pub use crate::bindings::collector::exports::kperf::plugin::collector_api::{Collection, Window};
+pub use crate::bindings::collector::exports::kperf::plugin::collector_api::{Collection, ScenarioWindow, Window};
 use crate::{Description, Failure, Slot, bindings::collector::exports::kperf::plugin::collector_api::Guest};
 
 /// Observes the system under test while load runs. All calls are made in one instance, never two at once.
@@ -13,7 +13,7 @@ pub trait Collector: Sized + 'static {
     /// Called once, before load starts. A failure stops the run.
     fn start(collection: Collection) -> impl Future<Output = Result<Self, Failure>>;
 
-    /// Takes one observation. A failure is an incident in the result.
+    /// Takes one observation, on an interval from the instant when load starts. A failure is an incident in the result.
     fn collect(&self) -> impl Future<Output = Result<(), Failure>>;
 
     /// Takes what can only be had afterwards, for the time in which load ran.

@@ -2,7 +2,8 @@
 //!
 //! In comes the contract in `wit/`; out go three traits to implement ([`Runner`], [`Collector`], [`Reporter`]), a macro each
 //! to export the implementation, and the host's capabilities as plain Rust ([`http`], [`metrics`], [`clock`], [`log`],
-//! [`artifacts`], [`random`], [`ledger`], [`records`], [`delivery`]). It knows no product and keeps no state beyond the opened plugin of an instance.
+//! [`artifacts`], [`random`], [`ledger`], [`records`], [`notes`], [`delivery`]). It knows no product and keeps no state beyond
+//! the opened plugin of an instance.
 //!
 //! ```ignore
 //! use kperf_plugin_sdk::{Description, Failure, Iteration, Runner, Scenario, export_runner, http::Request};
@@ -39,6 +40,7 @@ mod finding;
 pub mod http;
 pub mod ledger;
 pub mod metrics;
+pub mod notes;
 mod params;
 pub mod quantity;
 pub mod random;
@@ -58,7 +60,7 @@ pub use bindings::kperf::plugin::types::{
 };
 #[doc(hidden)]
 pub use collector::CollectorComponent;
-pub use collector::{Collection, Collector, Window};
+pub use collector::{Collection, Collector, ScenarioWindow, Window};
 #[doc(hidden)]
 pub use params::from_json;
 #[doc(hidden)]

@@ -33,4 +33,4 @@ pub use origin::{HttpVersion, Origin, OriginConfig};
 pub use pool::PoolStats;
 pub use redirect::Redirects;
 pub use request::Request;
-pub use tls::Tls;
+pub use tls::{Tls, TlsConfig};

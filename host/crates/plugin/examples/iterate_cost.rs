@@ -106,6 +106,7 @@ async fn measure(name: &str, plugin: &Plugin, context: PluginContext, users: u32
         registry: registry.clone(),
         shard: Arc::clone(&shard),
         records: kperf_plugin::Records::default(),
+        facts: kperf_plugin::Facts::default(),
         http: Client::new(OriginConfig::default()),
         epoch: Instant::now(),
         stop: watch::channel(false).1,

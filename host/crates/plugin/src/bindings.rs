@@ -46,4 +46,6 @@ pub mod reporter {
     });
 }
 
-pub use capabilities::kperf::plugin::{artifacts, clock, delivery, http, ledger, log, metrics, random, records, types};
+pub use capabilities::kperf::plugin::{
+    artifacts, clock, delivery, http, ledger, log, metrics, notes, random, records, types,
+};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmtime::Store;
 
 use crate::anatomy::World;
-use crate::bindings::collector::exports::kperf::plugin::collector_api::{Collection, Guest as Exported, Window};
+use crate::bindings::collector::exports::kperf::plugin::collector_api::{self, Collection, Guest as Exported};
 use crate::bindings::collector::{self, CollectorPre};
 use crate::bindings::types::Failure;
 use crate::call::{self, CallError};
@@ -14,6 +14,37 @@ use crate::guest::Guest;
 use crate::load::{Exports, Plugin};
 use crate::runner::WrongWorld;
 use crate::services::Services;
+
+/// The time in which a scenario made load, in nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScenarioWindow {
+    /// The scenario's name.
+    pub scenario: String,
+    /// Its first iteration could start.
+    pub start: u64,
+    /// Its last iteration had ended.
+    pub end: u64,
+}
+
+/// The time in which load ran, in nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Window {
+    /// The first scenario's start.
+    pub start: u64,
+    /// The last scenario's end.
+    pub end: u64,
+    /// Each scenario that made load.
+    pub scenarios: Vec<ScenarioWindow>,
+}
+
+impl From<Window> for collector_api::Window {
+    fn from(Window { start, end, scenarios }: Window) -> Self {
+        let scenarios = scenarios
+            .into_iter()
+            .map(|ScenarioWindow { scenario, start, end }| collector_api::ScenarioWindow { scenario, start, end });
+        Self { start, end, scenarios: scenarios.collect() }
+    }
+}
 
 /// A collector plugin at work. Its calls last at most `limits.call` each and never overlap.
 pub struct Collector {
@@ -51,13 +82,12 @@ impl Collector {
         self.call(async |exports, accessor| exports.call_collect(accessor).await).await
     }
 
-    /// Takes what can only be had afterwards, for the time in which load ran: nanoseconds since the Unix epoch.
+    /// Takes what can only be had afterwards, for the time in which load ran.
     ///
     /// # Errors
     /// If the plugin says so, broke down or took too long.
-    pub async fn finish(&mut self, start: u64, end: u64) -> Result<(), CallError> {
-        let done =
-            self.call(async |exports, accessor| exports.call_finish(accessor, Window { start, end }).await).await;
+    pub async fn finish(&mut self, window: Window) -> Result<(), CallError> {
+        let done = self.call(async |exports, accessor| exports.call_finish(accessor, window.into()).await).await;
         self.services.tick();
         done
     }

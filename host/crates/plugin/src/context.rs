@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use kperf_metrics::{Registry, Shard, Tags};
+use kperf_metrics::{MetricDef, Registry, Shard, Tags};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::delivery::Delivery;
+use crate::fact::Facts;
 use crate::fault::Incidents;
 use crate::grants::Grants;
 use crate::ledger::Book;
@@ -26,6 +27,8 @@ pub struct WorkerContext {
     pub shard: Arc<Mutex<Shard>>,
     /// Where this thread's records go.
     pub records: Records,
+    /// Where facts go.
+    pub facts: Facts,
     /// This thread's HTTP client, configured for the target.
     pub http: kperf_http::Client,
     /// When the run started: the guests' clock counts from here.
@@ -84,6 +87,8 @@ pub struct PluginContext {
     pub mode: String,
     /// The parameters as JSON text, defaults filled in.
     pub parameters: String,
+    /// Metrics that the parameters declare, beside those of the plugin's description.
+    pub metrics: Vec<MetricDef>,
     /// The target's base URL without a trailing slash; empty for none.
     pub target: String,
     /// The run's identifier.
@@ -124,6 +129,7 @@ impl Default for PluginContext {
             name: "".into(),
             mode: String::new(),
             parameters: "{}".into(),
+            metrics: Vec::new(),
             target: String::new(),
             run: String::new(),
             suite: String::new(),

@@ -58,6 +58,12 @@ impl DescriptionError {
 
 const LONGEST_METRIC: usize = 64;
 
+/// Whether a metric may have this name: `[a-z_][a-z0-9_]*` with at most 64 characters.
+#[must_use]
+pub fn is_metric_name(name: &str) -> bool {
+    is_key(name) && name.len() <= LONGEST_METRIC
+}
+
 impl TryFrom<types::Description> for Description {
     type Error = DescriptionError;
 
@@ -107,7 +113,7 @@ fn schema(mode: &str, text: &str) -> Result<Value, DescriptionError> {
 }
 
 fn definition(metric: &types::Metric) -> Result<MetricDef, DescriptionError> {
-    if !is_key(&metric.name) || metric.name.len() > LONGEST_METRIC {
+    if !is_metric_name(&metric.name) {
         let name = &metric.name;
         return Err(DescriptionError(format!(
             "the metric name `{name}` does not match [a-z_][a-z0-9_]* with at most {LONGEST_METRIC} characters"

@@ -18,6 +18,7 @@ use crate::call::{self, CallError};
 use crate::context::{PluginContext, WorkerContext};
 use crate::description::{Description, DescriptionError};
 use crate::engine::Engine;
+use crate::fact::Facts;
 use crate::fault::{Fault, Incidents};
 use crate::guest::Guest;
 use crate::record::Records;
@@ -175,6 +176,7 @@ fn nowhere() -> (WorkerContext, PluginContext) {
     let worker = WorkerContext {
         shard: Arc::new(Mutex::new(Shard::new(registry.clone(), 0))),
         records: Records::default(),
+        facts: Facts::default(),
         registry,
         http: kperf_http::Client::new(kperf_http::OriginConfig::default()),
         epoch: Instant::now(),

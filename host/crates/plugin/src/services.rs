@@ -19,6 +19,9 @@ use crate::record::Record;
 use crate::series::{SeriesBook, Unrecorded};
 use crate::table::{self, Table};
 
+/// The longest message of an incident in bytes; what is beyond is cut.
+const LONGEST_MESSAGE: usize = 4096;
+
 /// See the module. Locked only by the thread that runs the plugin, so never contended.
 pub(crate) struct Services {
     pub(crate) worker: WorkerContext,
@@ -48,7 +51,7 @@ impl Services {
     pub(crate) fn new(worker: WorkerContext, plugin: Arc<PluginContext>, description: &Description) -> Arc<Self> {
         let mut series = SeriesBook::new(worker.registry.clone(), plugin.tags.clone());
         let mut book = IncidentBook::new(Arc::clone(&plugin.name), worker.incidents.clone());
-        for metric in &description.metrics {
+        for metric in description.metrics.iter().chain(&plugin.metrics) {
             if let Err(conflict) = series.declare(metric) {
                 book.fault(Fault::UndeclaredMetric, 1, || conflict.to_string());
             }
@@ -177,6 +180,16 @@ impl Services {
     pub(crate) fn failure(&self, kind: &str, message: &str) -> Arc<str> {
         let book = &mut self.state.lock().book;
         book.add(sane_kind(kind), None, 1, || self.worker.redactor.redact(message).into_owned())
+    }
+
+    /// Reports what the plugin itself has to say about the result.
+    pub(crate) fn incident(&self, kind: &str, message: &str, count: u64) {
+        let book = &mut self.state.lock().book;
+        book.add(sane_kind(kind), None, count, || {
+            let message = self.worker.redactor.redact(message);
+            let cut = message.floor_char_boundary(LONGEST_MESSAGE);
+            message.split_at_checked(cut).map_or_else(|| message.to_string(), |(message, _)| message.to_owned())
+        });
     }
 
     /// 128 random bits for a trace.

@@ -167,7 +167,7 @@ impl Cluster {
             owner: origin.owner,
             attempt: 0,
             report_due: false,
-            is_gone: false,
+            gone_at: 0,
             edition: 0,
             state: State::RuntimeStateUnspecified,
             history: Vec::new(),
@@ -207,9 +207,10 @@ impl Cluster {
 
     /// Takes a workflow away from under its run: its pods go, and no report will come any more.
     pub(crate) fn halt(&mut self, key: Key) {
+        let now = self.now;
         let Some(workflow) = self.get_mut(key) else { return };
         workflow.attempt += 1;
-        workflow.is_gone = true;
+        workflow.gone_at = now;
         let mut freed = 0;
         for node in workflow.nodes.own() {
             freed += usize::from(std::mem::take(&mut node.holds_slot));
@@ -236,7 +237,7 @@ impl Cluster {
     pub(crate) fn retry(&mut self, key: Key) -> Result<(), Refused> {
         let now = self.now;
         let workflow = self.get_mut(key).ok_or(Refused::NotFailed)?;
-        if workflow.is_gone || workflow.reported().next().is_none() {
+        if workflow.gone_at != 0 || workflow.reported().next().is_none() {
             return Err(Refused::NeverReported);
         }
         if workflow.state != State::Failed {
@@ -282,7 +283,7 @@ impl Cluster {
     fn happen(&mut self, event: Event) {
         let Event { key, node, .. } = event;
         let Some(workflow) = self.get(key) else { return };
-        if event.step == Step::Report && !workflow.is_gone {
+        if event.step == Step::Report && workflow.gone_at == 0 {
             return self.report(key);
         }
         if event.attempt != workflow.attempt {

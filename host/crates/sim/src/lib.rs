@@ -16,7 +16,9 @@ mod draw;
 mod error;
 mod experiments;
 mod faults;
+mod kubernetes;
 mod list;
+mod nodes;
 mod pipelines;
 mod pods;
 mod prefill;
@@ -36,6 +38,7 @@ mod telemetry;
 mod truth;
 mod upload;
 mod users;
+mod watch;
 mod workflow;
 
 pub use config::{Denial, Prefill, SimConfig};

@@ -1,32 +1,79 @@
-//! Pods and their events as the Kubernetes API lists them, for collectors that look beside Kubeflow Pipelines.
+//! Pods and their events as the Kubernetes API shows them, at any instant of the past.
 //!
-//! Only lists, by `labelSelector` (`key=value`, joined by commas) or, for events, `fieldSelector=involvedObject.name=POD`,
-//! in pages by `limit` and `continue`. Pods of prefilled runs are long gone.
+//! What happened to a pod is known by its times, so how it looked then needs no memory of its own: what came later is left
+//! out. Pods of prefilled runs are long gone.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::blueprint::Kind;
 use crate::draw::Draw;
-use crate::query::Query;
+use crate::nodes::{NODES, node_name};
 use crate::runs::Run;
 use crate::stamp::{Nanos, Stamp};
 use crate::store::{Store, parse_id};
-use crate::workflow::{Node, Phase, Workflow};
+use crate::workflow::{Node, Phase, Times, Workflow};
 
-/// Nodes of the simulated cluster, by name only: slots are what counts.
-const NODES: u64 = 4;
-const RUN: &str = "pipeline/runid";
+/// The label that names a pod's run.
+pub(crate) const RUN: &str = "pipeline/runid";
 
 /// A pod with what it belongs to.
-struct Pod<'a> {
+pub(crate) struct Pod<'a> {
     run: &'a Run,
     workflow: &'a Workflow,
     index: usize,
     node: Node,
-    name: String,
+    pub(crate) name: String,
+    /// When it was deleted; 0 = it is there.
+    pub(crate) deleted: Nanos,
+}
+
+/// Something that happened to a pod and that its watchers see.
+pub(crate) struct Happening {
+    pub(crate) at: Nanos,
+    /// `Pulled`; the API's word for it.
+    reason: &'static str,
+    kind: &'static str,
+    component: &'static str,
+    message: String,
+}
+
+/// A node as it was at an instant; none if it did not exist yet.
+fn as_of(node: &Node, at: Nanos) -> Option<Node> {
+    let t = node.times;
+    let known = |then: Nanos| if then <= at { then } else { 0 };
+    if known(t.created) == 0 {
+        return None;
+    }
+    let times = Times {
+        created: t.created,
+        admitted: known(t.admitted),
+        scheduled: known(t.scheduled),
+        image_ready: known(t.image_ready),
+        pulled: t.pulled,
+        started: known(t.started),
+        ended: known(t.ended),
+    };
+    let phase = match node.phase {
+        phase if times.ended != 0 => phase,
+        _ if times.started != 0 => Phase::Running,
+        _ => Phase::Pending,
+    };
+    Some(Node { phase, times, holds_slot: node.holds_slot, reported: None })
+}
+
+/// A duration as Go writes it, in whole milliseconds: `845ms`, `2.5s`, `1m2s`.
+fn go_duration(nanos: Nanos) -> String {
+    let millis = nanos / 1_000_000;
+    let (minutes, rest) = (millis / 60_000, millis % 60_000);
+    let seconds = format!("{}.{:03}", rest / 1000, rest % 1000);
+    let seconds = seconds.trim_end_matches('0').trim_end_matches('.');
+    match (minutes, millis) {
+        (0, 0) => "0s".to_owned(),
+        (0, ..1000) => format!("{millis}ms"),
+        (0, _) => format!("{seconds}s"),
+        _ => format!("{minutes}m{seconds}s"),
+    }
 }
 
 fn stamp(at: Nanos) -> String {
@@ -54,10 +101,10 @@ impl Pod<'_> {
     }
 
     fn host(&self) -> String {
-        format!("kperf-node-{}", Workflow::node_hash(self.run.id, self.index) % NODES)
+        node_name(Workflow::node_hash(self.run.id, self.index) % NODES)
     }
 
-    fn labels(&self) -> Map<String, Value> {
+    pub(crate) fn labels(&self) -> Map<String, Value> {
         let mut labels = Map::new();
         labels.insert(RUN.to_owned(), json!(self.run.id));
         labels.insert("workflows.argoproj.io/workflow".to_owned(), json!(self.run.workflow_name));
@@ -99,6 +146,8 @@ impl Pod<'_> {
         };
         let mut all = vec![condition("PodScheduled", t.scheduled, t.created, "Unschedulable")];
         if t.scheduled != 0 {
+            // No volumes to wait for.
+            all.insert(0, condition("PodReadyToStartContainers", t.scheduled, t.created, ""));
             // Init containers share the pod's image here, so they are done when it is there.
             all.push(condition("Initialized", t.image_ready, t.scheduled, "ContainersNotInitialized"));
             for kind in ["Ready", "ContainersReady"] {
@@ -113,7 +162,29 @@ impl Pod<'_> {
         all
     }
 
-    fn json(&self) -> Value {
+    /// When something happened that changed how it looks, in the order of its life.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Nanos> {
+        let t = self.node.times;
+        let all = [t.created, t.scheduled, t.image_ready, t.started, t.ended, self.deleted];
+        all.into_iter().filter(|at| *at != 0)
+    }
+
+    /// How it was at an instant; none before its creation and after its deletion.
+    pub(crate) fn then(&self, at: Nanos) -> Option<Self> {
+        if self.deleted != 0 && self.deleted <= at {
+            return None;
+        }
+        let node = as_of(&self.node, at)?;
+        let (run, workflow, index, name) = (self.run, self.workflow, self.index, self.name.clone());
+        Some(Self { run, workflow, index, node, name, deleted: 0 })
+    }
+
+    pub(crate) fn created(&self) -> Nanos {
+        self.node.times.created
+    }
+
+    /// The object, without `kind` and `apiVersion`, as it is in lists.
+    pub(crate) fn json(&self) -> Value {
         let t = self.node.times;
         let phase = match self.node.phase {
             Phase::Running => "Running",
@@ -136,6 +207,7 @@ impl Pod<'_> {
                 "name": self.name,
                 "namespace": &*self.run.namespace,
                 "uid": self.uid(),
+                "resourceVersion": self.changes().max().unwrap_or_default().to_string(),
                 "creationTimestamp": stamp(t.created),
                 "labels": self.labels(),
                 "annotations": {
@@ -150,138 +222,136 @@ impl Pod<'_> {
         })
     }
 
-    fn events(&self) -> Vec<Value> {
+    /// What Kubernetes tells of it as events, oldest first.
+    pub(crate) fn happenings(&self) -> Vec<Happening> {
         let t = self.node.times;
-        let mut events = Vec::new();
-        let mut add = |at: Nanos, kind: &str, reason: &str, component: &str, message: String| {
+        let mut all = Vec::new();
+        let mut add = |at: Nanos, reason: &'static str, message: String| {
             if at == 0 {
                 return;
             }
-            let serial = format!("{:x}", at.wrapping_add(events.len() as u64));
-            events.push(json!({
-                "metadata": {"name": format!("{}.{serial}", self.name), "namespace": &*self.run.namespace,
-                    "creationTimestamp": stamp(at)},
-                "involvedObject": {"kind": "Pod", "apiVersion": "v1", "namespace": &*self.run.namespace,
-                    "name": self.name, "uid": self.uid()},
-                "reason": reason, "message": message, "type": kind, "count": 1,
-                "source": {"component": component},
-                "firstTimestamp": stamp(at), "lastTimestamp": stamp(at), "eventTime": null,
-            }));
+            let component = match reason {
+                "FailedScheduling" | "Scheduled" => "default-scheduler",
+                _ => "kubelet",
+            };
+            let kind = if reason == "FailedScheduling" { "Warning" } else { "Normal" };
+            all.push(Happening { at, reason, kind, component, message });
         };
         let image = self.image();
         if t.admitted > t.created || t.admitted == 0 {
             let message = format!("0/{NODES} nodes are available: {NODES} Too many pods.");
-            add(t.created, "Warning", "FailedScheduling", "default-scheduler", message);
+            add(t.created, "FailedScheduling", message);
         }
         let message = format!("Successfully assigned {}/{} to {}", self.run.namespace, self.name, self.host());
-        add(t.scheduled, "Normal", "Scheduled", "default-scheduler", message);
+        add(t.scheduled, "Scheduled", message);
         if t.pulled {
-            add(t.scheduled, "Normal", "Pulling", "kubelet", format!("Pulling image \"{image}\""));
-            let took = t.image_ready.saturating_sub(t.scheduled) as f64 / 1e9;
-            let message = format!("Successfully pulled image \"{image}\" in {took:.3}s ({took:.3}s including waiting)");
-            add(t.image_ready, "Normal", "Pulled", "kubelet", message);
+            add(t.scheduled, "Pulling", format!("Pulling image \"{image}\""));
+            let took = go_duration(t.image_ready.saturating_sub(t.scheduled));
+            let message = format!(
+                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: 2152262 bytes."
+            );
+            add(t.image_ready, "Pulled", message);
         } else {
-            let message = format!("Container image \"{image}\" already present on machine");
-            add(t.image_ready, "Normal", "Pulled", "kubelet", message);
+            add(t.image_ready, "Pulled", format!("Container image \"{image}\" already present on machine"));
         }
-        add(t.started, "Normal", "Created", "kubelet", "Created container: main".to_owned());
-        add(t.started, "Normal", "Started", "kubelet", "Started container main".to_owned());
-        events
+        add(t.started, "Created", "Created container: main".to_owned());
+        add(t.started, "Started", "Started container main".to_owned());
+        all
+    }
+
+    /// One of its events, without `kind` and `apiVersion`. The scheduler writes them in the newer form, with microseconds.
+    pub(crate) fn event(&self, number: usize, happening: &Happening) -> Value {
+        let Happening { at, reason, kind, component, message } = happening;
+        let serial = format!("{:x}", at.wrapping_add(number as u64));
+        let uid = Draw::new(self.run.id.as_u64_pair().1).named("event").of(self.index as u64).of(number as u64).uuid();
+        let mut event = json!({
+            "metadata": {"name": format!("{}.{serial}", self.name), "namespace": &*self.run.namespace, "uid": uid,
+                "resourceVersion": at.to_string(), "creationTimestamp": stamp(*at)},
+            "involvedObject": {"kind": "Pod", "apiVersion": "v1", "namespace": &*self.run.namespace,
+                "name": self.name, "uid": self.uid()},
+            "reason": reason, "message": message, "type": kind,
+            "reportingComponent": component, "reportingInstance": self.host(),
+        });
+        if *component == "default-scheduler" {
+            put(&mut event, "source", json!({}));
+            put(&mut event, "firstTimestamp", Value::Null);
+            put(&mut event, "lastTimestamp", Value::Null);
+            put(&mut event, "eventTime", json!(micro(*at)));
+            put(&mut event, "action", json!("Binding"));
+        } else {
+            put(&mut event, "source", json!({"component": component, "host": self.host()}));
+            put(&mut event, "firstTimestamp", json!(stamp(*at)));
+            put(&mut event, "lastTimestamp", json!(stamp(*at)));
+            put(&mut event, "eventTime", Value::Null);
+            put(&mut event, "count", json!(1));
+            if let Some(object) = event.get_mut("involvedObject") {
+                put(object, "fieldPath", json!("spec.containers{main}"));
+            }
+        }
+        event
     }
 }
 
-/// `key=value` pairs that must all hold; `None` if it is written otherwise.
-fn selector(text: &str) -> Option<Vec<(&str, &str)>> {
-    let pairs = text.split(',').filter(|part| !part.is_empty());
-    pairs.map(|part| part.split_once("==").or_else(|| part.split_once('='))).collect()
-}
-
-fn status(code: u16, reason: &str, message: &str) -> (u16, Value) {
-    let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
-        "reason": reason, "code": code});
-    (code, body)
-}
-
-/// A page of the things from `offset` on, and whether there are more.
-fn paged(kind: &str, query: &Query, items: impl Iterator<Item = Value>) -> (u16, Value) {
-    let offset = match query.get("continue").filter(|token| !token.is_empty()) {
-        None => 0,
-        Some(token) => {
-            let read = STANDARD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok());
-            let Some(offset) = read else { return status(400, "BadRequest", "continue key is not valid") };
-            offset
-        }
-    };
-    let limit = query.get("limit").and_then(|text| text.parse().ok()).filter(|limit| *limit > 0).unwrap_or(usize::MAX);
-    let mut items = items.skip(offset);
-    let page: Vec<Value> = items.by_ref().take(limit).collect();
-    let left = items.count();
-    let mut metadata = json!({"resourceVersion": "1"});
-    if left > 0 {
-        put(&mut metadata, "continue", json!(STANDARD.encode((offset + page.len()).to_string())));
-        put(&mut metadata, "remainingItemCount", json!(left));
-    }
-    (200, json!({"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": page}))
+/// An instant with microseconds.
+fn micro(at: Nanos) -> String {
+    let text = stamp(at);
+    format!("{}.{:06}Z", text.trim_end_matches('Z'), at % 1_000_000_000 / 1000)
 }
 
 impl Store {
-    /// The runs whose pods may be there: one, or all since the start, oldest first.
-    fn runs_with_pods(&self, id: Option<Uuid>) -> Vec<&Run> {
-        if let Some(id) = id {
-            let hidden = self.appearing.values().find(|run| run.id == id);
-            return self.runs.get(id).or(hidden).into_iter().collect();
-        }
+    /// The runs whose pods may have been there: one, or all since the start, oldest first, with the instant at which their
+    /// pods were deleted (0 = they are there).
+    fn runs_with_pods(&self, id: Option<Uuid>) -> Vec<(&Run, &Workflow, Nanos)> {
         let began = self.began();
-        let is_own = |run: &&Run| self.cluster.get(run.workflow).is_some_and(|w| w.created >= began);
-        let mut runs: Vec<&Run> = self.runs.rows(None).rev().take_while(is_own).collect();
-        runs.extend(self.appearing.values());
-        runs.sort_by_key(|run| (run.created, run.id));
+        let known = |run| -> Option<(&Run, &Workflow, Nanos)> {
+            let run: &Run = run;
+            let workflow = self.cluster.get(run.workflow)?;
+            Some((run, workflow, workflow.gone_at))
+        };
+        let own = self.runs.rows(None).rev().map_while(|run| {
+            // Prefilled runs are older than the server, so the newest rows are the server's own.
+            let all = known(run);
+            all.filter(|(_, workflow, _)| workflow.created >= began)
+        });
+        let appearing = self.appearing.values().filter_map(known);
+        let gone = self.gone.iter().map(|(at, run, workflow)| {
+            let at = if workflow.gone_at == 0 { at } else { workflow.gone_at };
+            (run, workflow, at)
+        });
+        let mut runs: Vec<_> =
+            own.chain(appearing).chain(gone).filter(|(run, ..)| id.is_none_or(|id| run.id == id)).collect();
+        runs.retain(|(_, workflow, _)| workflow.created >= began);
+        runs.sort_by_key(|(run, ..)| (run.created, run.id));
         runs
     }
 
-    fn pods<'a>(&'a self, namespace: &'a str, run: Option<Uuid>) -> impl Iterator<Item = Pod<'a>> {
-        let runs = self.runs_with_pods(run).into_iter().filter(move |run| *run.namespace == *namespace);
-        let known = runs.filter_map(|run| Some((run, self.cluster.get(run.workflow)?)));
-        known.filter(|(_, workflow)| !workflow.is_gone).flat_map(|(run, workflow)| {
+    /// The pods of a namespace as they are now, deleted ones included; without those in whose runs nothing happened since an
+    /// instant.
+    pub(crate) fn pods<'a>(
+        &'a self,
+        namespace: &'a str,
+        run: Option<Uuid>,
+        since: Nanos,
+    ) -> impl Iterator<Item = Pod<'a>> {
+        let of_namespace = self.runs_with_pods(run).into_iter().filter(move |(run, ..)| *run.namespace == *namespace);
+        let lively = of_namespace.filter(move |(_, workflow, deleted)| {
+            let ended =
+                workflow.nodes.iter().next().filter(|entry| entry.phase.is_over()).map(|entry| entry.times.ended);
+            ended.is_none_or(|ended| ended >= since) || *deleted >= since
+        });
+        lively.flat_map(|(run, workflow, deleted)| {
             workflow.nodes.iter().enumerate().filter_map(move |(index, node)| {
                 let has_pod = !matches!(node.phase, Phase::Waiting | Phase::Skipped | Phase::Omitted);
                 let name = workflow.pod_name(&run.workflow_name, run.id, index).filter(|_| has_pod)?;
-                Some(Pod { run, workflow, index, node: node.into_owned(), name })
+                Some(Pod { run, workflow, index, node: node.into_owned(), name, deleted })
             })
         })
-    }
-
-    /// GET /api/v1/namespaces/{namespace}/pods: status and body.
-    pub(crate) fn list_pods(&self, namespace: &str, query: &Query) -> (u16, Value) {
-        let text = query.get("labelSelector").unwrap_or_default();
-        let Some(wanted) = selector(text) else {
-            return status(400, "BadRequest", &format!("unable to parse requirement: {text}: only key=value is known"));
-        };
-        let run = wanted.iter().find(|(key, _)| *key == RUN).map(|(_, id)| parse_id(id));
-        let fits = |pod: &Pod<'_>| {
-            let labels = if wanted.is_empty() { Map::new() } else { pod.labels() };
-            wanted.iter().all(|(key, value)| labels.get(*key).is_some_and(|has| has == value))
-        };
-        paged("PodList", query, self.pods(namespace, run).filter(fits).map(|pod| pod.json()))
-    }
-
-    /// GET /api/v1/namespaces/{namespace}/events: status and body. Events have no labels.
-    pub(crate) fn list_events(&self, namespace: &str, query: &Query) -> (u16, Value) {
-        let text = query.get("fieldSelector").unwrap_or_default();
-        let labels = query.get("labelSelector").unwrap_or_default();
-        let pod = match selector(text).as_deref() {
-            Some([]) => None,
-            Some([("involvedObject.name", name)]) => Some(*name),
-            _ => return status(400, "BadRequest", &format!("field label not supported: {text}")),
-        };
-        let pods = self.pods(namespace, None).filter(|p| labels.is_empty() && pod.is_none_or(|name| p.name == name));
-        paged("EventList", query, pods.flat_map(|pod| pod.events()))
     }
 
     /// The log of a pod, by its name or its node's id.
     pub(crate) fn pod_log(&self, run: &str, node: &str) -> Option<String> {
         let run = self.runs.get(parse_id(run))?;
-        let mut pods = self.pods(&run.namespace, Some(run.id));
+        let mut pods = self.pods(&run.namespace, Some(run.id), 0).filter(|pod| pod.deleted == 0);
         let is_asked = |pod: &Pod<'_>| {
             let id = format!("{}-{}", run.workflow_name, Workflow::node_hash(run.id, pod.index));
             pod.name == node || id == node
@@ -294,5 +364,30 @@ impl Store {
             }
         }
         Some(log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_go_does() {
+        for (millis, text) in [(0, "0s"), (845, "845ms"), (2500, "2.5s"), (2000, "2s"), (62_050, "1m2.05s")] {
+            assert_eq!(go_duration(millis * 1_000_000 + 999), text);
+        }
+    }
+
+    #[test]
+    fn what_came_later_is_left_out() {
+        let times =
+            Times { created: 10, admitted: 11, scheduled: 20, image_ready: 30, pulled: true, started: 40, ended: 50 };
+        let node = Node { phase: Phase::Failed, times, holds_slot: false, reported: None };
+        let phase = |at| as_of(&node, at).map(|node| (node.phase, node.times.scheduled, node.times.ended));
+        assert_eq!(phase(9), None);
+        assert_eq!(phase(10), Some((Phase::Pending, 0, 0)));
+        assert_eq!(phase(39), Some((Phase::Pending, 20, 0)));
+        assert_eq!(phase(40), Some((Phase::Running, 20, 0)));
+        assert_eq!(phase(50), Some((Phase::Failed, 20, 50)));
     }
 }

@@ -92,7 +92,7 @@ impl Life {
             owner: None,
             attempt: w.attempt,
             report_due: false,
-            is_gone: false,
+            gone_at: 0,
             edition: 0,
             state: w.state,
             history: w.history.iter().map(|c| Change { at: c.at.saturating_add(later), state: c.state }).collect(),

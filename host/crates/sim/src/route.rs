@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use crate::kubernetes::Resource;
+
 /// What a request asks for; texts are the path's ids and names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -15,10 +17,12 @@ pub(crate) enum Route {
     Truth(String),
     /// The truth about everything.
     WholeTruth,
-    /// Kubernetes: the pods of a namespace.
-    Pods(String),
-    /// Kubernetes: the events of a namespace.
-    Events(String),
+    /// Kubernetes: the pods or events of a namespace.
+    Kubernetes(Resource, String),
+    /// Kubernetes: the nodes.
+    Nodes,
+    /// Kubernetes: its version.
+    Version,
     /// A pod's log: run and node.
     Log(String, String),
     Api(Call),
@@ -169,8 +173,14 @@ fn outside(method: &Method, path: &str) -> Result<Route, Lost> {
     match (method.as_str(), parts.as_slice()) {
         ("GET", ["kperf", "truth"]) => Ok(Route::WholeTruth),
         ("GET", ["kperf", "truth", "runs", id]) => Ok(Route::Truth(decoded(id))),
-        ("GET", ["api", "v1", "namespaces", namespace, "pods"]) => Ok(Route::Pods(decoded(namespace))),
-        ("GET", ["api", "v1", "namespaces", namespace, "events"]) => Ok(Route::Events(decoded(namespace))),
+        ("GET", ["version"]) => Ok(Route::Version),
+        ("GET", ["api", "v1", "nodes"]) => Ok(Route::Nodes),
+        ("GET", ["api", "v1", "namespaces", namespace, "pods"]) => {
+            Ok(Route::Kubernetes(Resource::Pods, decoded(namespace)))
+        }
+        ("GET", ["api", "v1", "namespaces", namespace, "events"]) => {
+            Ok(Route::Kubernetes(Resource::Events, decoded(namespace)))
+        }
         _ => Err(Lost::Outside),
     }
 }
@@ -381,7 +391,9 @@ mod tests {
         });
         assert_eq!(at("GET", "/apis/v1alpha1/runs/r/nodes/n/log"), Ok(Route::Log("r".into(), "n".into())));
         assert_eq!(at("GET", "/kperf/truth/runs/r"), Ok(Route::Truth("r".into())));
-        assert_eq!(at("GET", "/api/v1/namespaces/kubeflow/pods"), Ok(Route::Pods("kubeflow".into())));
+        assert_eq!(at("GET", "/api/v1/namespaces/kubeflow/pods"), {
+            Ok(Route::Kubernetes(Resource::Pods, "kubeflow".into()))
+        });
         assert_eq!(at("GET", &format!("{base}/a/b/c/d/e/f/g/h/i")), Err(Lost::Unknown));
     }
 

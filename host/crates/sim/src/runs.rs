@@ -396,7 +396,7 @@ impl Store {
         let run = run.ok_or_else(|| ApiError::not_found("Failed to delete a run", "Run", id))?;
         self.written.get_mut().forget(run.id);
         if let Some(workflow) = self.cluster.remove(run.workflow) {
-            self.gone.push(run, workflow);
+            self.gone.push(self.cluster.now(), run, workflow);
         }
         self.telemetry.runs -= 1;
         nothing()

@@ -3,15 +3,15 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderName, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -25,6 +25,8 @@ use crate::config::SimConfig;
 use crate::error::{ApiError, Code, UploadError};
 use crate::experiments::Storage;
 use crate::faults::{self, Fault, Faults, Wire};
+use crate::kubernetes::{Refusal, Resource, Selection};
+use crate::nodes;
 use crate::query::Query;
 use crate::route::{Call, Lost, Route, find};
 use crate::stamp::seconds;
@@ -32,6 +34,7 @@ use crate::store::{Answer, Store, parse_id};
 use crate::truth::{RunTruth, Truth};
 use crate::upload::Upload;
 use crate::users::{self, Caller};
+use crate::watch::{Watch, watch};
 
 /// Largest request body taken, in bytes: an upload with what its form adds.
 const MAX_BODY: usize = 40 << 20;
@@ -94,6 +97,22 @@ impl Sim {
         store.truth()
     }
 
+    /// Requests for the Kubernetes API must carry this bearer token from now on; others are answered with 401, as by an API
+    /// server when a token has expired.
+    pub fn require_token(&self, token: &str) {
+        *self.shared.token.lock() = Some(token.to_owned());
+    }
+
+    /// Breaks every watch of the Kubernetes API that is open: its connection is reset.
+    pub fn drop_watches(&self) {
+        self.shared.watches.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Forgets the history of the Kubernetes API: watches and pages that go on from before now are answered with 410.
+    pub fn compact(&self) {
+        self.shared.store.lock().compact();
+    }
+
     /// What has really happened up to now to one run, also if it was deleted or prefilled.
     pub fn truth_of(&self, run_id: &str) -> Option<RunTruth> {
         let mut store = self.shared.store.lock();
@@ -114,17 +133,22 @@ impl Drop for Sim {
 
 /// What all connections share.
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     config: SimConfig,
     faults: Faults,
-    store: Mutex<Store>,
+    pub(crate) store: Mutex<Store>,
+    /// What requests for the Kubernetes API must carry.
+    token: Mutex<Option<String>>,
+    /// Rises when all watches are to break.
+    pub(crate) watches: AtomicU64,
 }
 
 impl Shared {
     fn new(config: SimConfig) -> io::Result<Arc<Self>> {
         config.check().map_err(|text| io::Error::new(io::ErrorKind::InvalidInput, text))?;
         let store = Mutex::new(Store::new(config.clone()));
-        Ok(Arc::new(Self { faults: Faults::new(&config), config, store }))
+        let (token, watches) = (Mutex::new(None), AtomicU64::new(0));
+        Ok(Arc::new(Self { faults: Faults::new(&config), config, store, token, watches }))
     }
 }
 
@@ -165,10 +189,12 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener) {
 }
 
 type Reply = Response<Full<Bytes>>;
+/// An answer that is there, or one that comes bit by bit.
+type Streamed = Response<Either<Full<Bytes>, Watch>>;
 
 /// The connection is to be reset: an error, so that no answer is written.
 #[derive(Debug)]
-struct Reset;
+pub(crate) struct Reset;
 
 impl std::fmt::Display for Reset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -178,7 +204,52 @@ impl std::fmt::Display for Reset {
 
 impl std::error::Error for Reset {}
 
-async fn answer(shared: Arc<Shared>, reset: Arc<AtomicBool>, request: Request<Incoming>) -> Result<Reply, Reset> {
+async fn answer(shared: Arc<Shared>, reset: Arc<AtomicBool>, request: Request<Incoming>) -> Result<Streamed, Reset> {
+    match find(request.method(), request.uri().path()) {
+        Ok(Route::Kubernetes(resource, namespace)) => {
+            tokio::time::sleep(shared.config.latency).await;
+            Ok(kubernetes(&shared, reset, resource, &namespace, &request))
+        }
+        _ => Ok(whole_answer(shared, reset, request).await?.map(Either::Left)),
+    }
+}
+
+/// A list, or a watch that goes on.
+fn kubernetes(
+    shared: &Arc<Shared>,
+    reset: Arc<AtomicBool>,
+    resource: Resource,
+    namespace: &str,
+    request: &Request<Incoming>,
+) -> Streamed {
+    let query = Query::parse(request.uri().query());
+    let whole = |(status, body): (u16, serde_json::Value)| json(status, &body).map(Either::Left);
+    if let Some(refusal) = unauthorised(shared, request.headers()) {
+        return whole((refusal.code, refusal.body));
+    }
+    let selection = match Selection::new(resource, namespace, &query) {
+        Ok(selection) => selection,
+        Err(refusal) => return whole((refusal.code, refusal.body)),
+    };
+    if matches!(query.get("watch"), Some("1" | "true")) {
+        let watch = watch(Arc::clone(shared), reset, resource, selection, &query);
+        let mut reply = Response::new(Either::Right(watch));
+        reply.headers_mut().insert(CONTENT_TYPE, JSON);
+        return reply;
+    }
+    let mut store = shared.store.lock();
+    store.catch_up();
+    whole(store.list(&selection, &query))
+}
+
+/// Why a request for the Kubernetes API is not let through, if it is not.
+fn unauthorised(shared: &Shared, headers: &http::HeaderMap) -> Option<Refusal> {
+    let wanted = shared.token.lock().clone()?;
+    let sent = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    (sent != Some(wanted.as_str())).then(|| Refusal::new(401, "Unauthorized", "Unauthorized"))
+}
+
+async fn whole_answer(shared: Arc<Shared>, reset: Arc<AtomicBool>, request: Request<Incoming>) -> Result<Reply, Reset> {
     let (head, body) = request.into_parts();
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
@@ -192,8 +263,10 @@ async fn answer(shared: Arc<Shared>, reset: Arc<AtomicBool>, request: Request<In
     };
     let Some(operation) = operation(&route) else {
         tokio::time::sleep(shared.config.latency).await;
-        let query = Query::parse(head.uri.query());
-        return Ok(aside(&shared, &route, &query));
+        if let (Route::Nodes | Route::Version, Some(refusal)) = (&route, unauthorised(&shared, &head.headers)) {
+            return Ok(json(refusal.code, &refusal.body));
+        }
+        return Ok(aside(&shared, &route));
     };
     let rows = shared.store.lock().rows_behind(operation);
     let delay = faults::delay(&shared.config, operation, rows);
@@ -225,7 +298,7 @@ fn operation(route: &Route) -> Option<&'static str> {
 }
 
 /// Answers what is beside the API: never refused, delayed only like everything.
-fn aside(shared: &Shared, route: &Route, query: &Query) -> Reply {
+fn aside(shared: &Shared, route: &Route) -> Reply {
     let mut store = shared.store.lock();
     store.catch_up();
     match route {
@@ -235,14 +308,8 @@ fn aside(shared: &Shared, route: &Route, query: &Query) -> Reply {
             Some(truth) => json(200, &truth),
             None => plain(StatusCode::NOT_FOUND, "no such run\n"),
         },
-        Route::Pods(namespace) => {
-            let (status, body) = store.list_pods(namespace, query);
-            json(status, &body)
-        }
-        Route::Events(namespace) => {
-            let (status, body) = store.list_events(namespace, query);
-            json(status, &body)
-        }
+        Route::Nodes => json(200, &nodes::nodes(store.began(), store.cluster.now())),
+        Route::Version => json(200, &nodes::version()),
         Route::Log(run, node) => match store.pod_log(run, node) {
             Some(log) => plain(StatusCode::OK, &log),
             None => {
@@ -252,7 +319,9 @@ fn aside(shared: &Shared, route: &Route, query: &Query) -> Reply {
             }
         },
         Route::Health { v2 } => health(*v2, shared.config.multi_user),
-        Route::UploadPipeline | Route::UploadVersion | Route::Api(_) => plain(StatusCode::NOT_FOUND, ""),
+        Route::UploadPipeline | Route::UploadVersion | Route::Api(_) | Route::Kubernetes(..) => {
+            plain(StatusCode::NOT_FOUND, "")
+        }
     }
 }
 

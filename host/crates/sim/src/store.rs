@@ -51,6 +51,8 @@ pub(crate) struct Store {
     pub(crate) appearing: FxHashMap<Key, Run>,
     pub(crate) triggers: VecDeque<TriggerTruth>,
     pub(crate) gone: Gone,
+    /// Versions of the Kubernetes API before this instant are forgotten.
+    pub(crate) compacted: Nanos,
     pub(crate) written: RefCell<Written>,
     pub(crate) default_experiment: Uuid,
     pub(crate) telemetry: Telemetry,
@@ -78,6 +80,7 @@ impl Store {
             appearing: FxHashMap::default(),
             triggers: VecDeque::new(),
             gone: Gone::default(),
+            compacted: 0,
             written: RefCell::default(),
             default_experiment: Uuid::nil(),
             telemetry: Telemetry::default(),

@@ -166,15 +166,20 @@ pub(crate) fn run_truth(run: &Run, workflow: &Workflow) -> RunTruth {
 
 /// Runs that were deleted, as they were then.
 #[derive(Debug, Default)]
-pub(crate) struct Gone(VecDeque<(Run, Box<Workflow>)>);
+pub(crate) struct Gone(VecDeque<(Nanos, Run, Box<Workflow>)>);
 
 impl Gone {
     /// Remembers a run, and forgets the oldest if there are too many.
-    pub(crate) fn push(&mut self, run: Run, workflow: Box<Workflow>) {
+    pub(crate) fn push(&mut self, at: Nanos, run: Run, workflow: Box<Workflow>) {
         if self.0.len() >= REMEMBERED {
             self.0.pop_front();
         }
-        self.0.push_back((run, workflow));
+        self.0.push_back((at, run, workflow));
+    }
+
+    /// All of them, with when they were deleted.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Nanos, &Run, &Workflow)> {
+        self.0.iter().map(|(at, run, workflow)| (*at, run, &**workflow))
     }
 }
 
@@ -192,13 +197,13 @@ impl Store {
         if let Some(run) = self.runs.get(id) {
             return Some(run_truth(run, self.cluster.get(run.workflow)?));
         }
-        let (run, workflow) = self.gone.0.iter().rev().find(|(run, _)| run.id == id)?;
+        let (_, run, workflow) = self.gone.0.iter().rev().find(|(_, run, _)| run.id == id)?;
         Some(run_truth(run, workflow))
     }
 
     /// The truth about all runs since the start, and about all triggers.
     pub(crate) fn truth(&self) -> Truth {
-        let mut runs: Vec<RunTruth> = self.gone.0.iter().map(|(run, workflow)| run_truth(run, workflow)).collect();
+        let mut runs: Vec<RunTruth> = self.gone.iter().map(|(_, run, workflow)| run_truth(run, workflow)).collect();
         // Prefilled rows are older than the server, so the newest rows are the server's own.
         let own = self.runs.rows(None).rev().map_while(|run| {
             let workflow = self.cluster.get(run.workflow)?;

@@ -213,8 +213,8 @@ pub(crate) struct Workflow {
     /// Rises with every retry, and makes events of the time before void.
     pub(crate) attempt: u32,
     pub(crate) report_due: bool,
-    /// Deleted in the cluster, while the server still shows it.
-    pub(crate) is_gone: bool,
+    /// When it was deleted in the cluster, while the server still shows it; 0 = it was not.
+    pub(crate) gone_at: Nanos,
     /// Rises whenever the API would show something else.
     pub(crate) edition: u32,
     /// What the API shows.

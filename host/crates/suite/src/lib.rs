@@ -59,7 +59,7 @@ pub use size::{Size, SizeError};
 pub use source::{Source, Sources, Span};
 pub use suggest::{closest, suggestion};
 pub use suite::Suite;
-pub use target::{Address, HttpVersion, StandIn, Target};
+pub use target::{Address, HttpVersion, Kubeconfig, StandIn, Target};
 pub use threshold::Threshold;
 
 use crate::{node::Table, reader::Reader, source::Origin};

@@ -62,6 +62,10 @@ impl Complaint {
         self
     }
 
+    pub fn into_message(self) -> String {
+        self.message
+    }
+
     pub fn part(mut self, part: Range<usize>) -> Self {
         self.part = Some(part);
         self
@@ -411,22 +415,26 @@ impl Leaf for Share {
 
 impl Leaf for Url {
     fn read(node: &Node, kind: Kind, sources: &Sources) -> Result<Self, Complaint> {
-        let text = String::read(node, kind, sources)?;
-        let url = Self::parse(&text).map_err(|error| {
-            Complaint::new(format!("`{text}` is no absolute URL: {error}"))
-                .help(format!("write it with its scheme, like \"https://{}\"", text.trim_start_matches('/')))
-        })?;
-        if !matches!(url.scheme(), "http" | "https") {
-            let complaint = Complaint::new(format!("expected an http or https URL, found `{}:`", url.scheme()));
-            return Err(complaint.help("write it with its scheme, like \"https://example.com\""));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(Complaint::new("a URL must not carry a user name or a password")
-                .help("name a credential instead: `credential = \"..\"` with `[credentials.NAME]`"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(Complaint::new("a target's URL has no query and no fragment"));
-        }
-        Ok(url)
+        base_url(&String::read(node, kind, sources)?)
     }
+}
+
+/// Reads a target's URL.
+pub(crate) fn base_url(text: &str) -> Result<Url, Complaint> {
+    let url = Url::parse(text).map_err(|error| {
+        Complaint::new(format!("`{text}` is no absolute URL: {error}"))
+            .help(format!("write it with its scheme, like \"https://{}\"", text.trim_start_matches('/')))
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        let complaint = Complaint::new(format!("expected an http or https URL, found `{}:`", url.scheme()));
+        return Err(complaint.help("write it with its scheme, like \"https://example.com\""));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Complaint::new("a URL must not carry a user name or a password")
+            .help("name a credential instead: `credential = \"..\"` with `[credentials.NAME]`"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Complaint::new("a target's URL has no query and no fragment"));
+    }
+    Ok(url)
 }

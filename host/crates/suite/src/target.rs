@@ -8,10 +8,11 @@ use crate::{
     leak,
     node::Node,
     plugin_use::SIMULATED_TARGET,
-    reader::{Complaint, Leaf, Located, MISSING, Reader, Section},
+    reader::{Complaint, Leaf, Located, Reader, Section, base_url},
     size::Size,
-    source::Sources,
+    source::{Sources, Span},
     spec::{COUNT_OR_NONE, KeySpec, Kind, Need, SOME_DURATION, TableSpec},
+    suggest,
 };
 
 /// A server under test.
@@ -25,6 +26,8 @@ pub struct Target {
     pub credential: Option<Located<String>>,
     /// A file of PEM certificates to trust beside the system's, relative to the suite; None for the system's only.
     pub ca: Option<Located<String>>,
+    /// Files of the certificate that is shown to the server, and of its key, in PEM and relative to the suite.
+    pub client_certificate: Option<(Located<String>, Located<String>)>,
     /// Whether any certificate is accepted.
     pub insecure: bool,
     /// Which version of HTTP to speak.
@@ -56,16 +59,43 @@ pub enum Address {
     Secret(Located<String>),
     /// A base URL: http or https, without user, query or fragment.
     Url(Url),
+    /// The Kubernetes API that a kubeconfig describes, with whom to trust and who to be; whoever plans the run reads it.
+    Cluster(Kubeconfig),
+}
+
+/// What describes a Kubernetes API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kubeconfig {
+    /// A file relative to the suite, or `in-cluster` for the service account of the pod that this runs in.
+    pub source: Located<String>,
+    /// One of the file's contexts; None for its current one.
+    pub context: Option<Located<String>>,
+}
+
+impl Kubeconfig {
+    /// What stands for the service account of the pod that this runs in.
+    pub const IN_CLUSTER: &str = "in-cluster";
 }
 
 impl Address {
-    /// The base URL as text without a trailing slash; none where only the run knows it.
+    /// The base URL as text without a trailing slash; none where only the run knows it, and for a cluster whose kubeconfig
+    /// has not been read.
     #[must_use]
     pub fn base_url(&self) -> Option<&str> {
         match self {
-            Self::Simulated | Self::StandIn(_) | Self::Secret(_) => None,
+            Self::Simulated | Self::StandIn(_) | Self::Secret(_) | Self::Cluster(_) => None,
             Self::Url(url) => Some(url.as_str().trim_end_matches('/')),
         }
+    }
+}
+
+impl Address {
+    /// A base URL, as the key `url` takes it.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        base_url(text).map(Self::Url).map_err(Complaint::into_message)
     }
 }
 
@@ -132,7 +162,7 @@ pub(crate) const TARGET: TableSpec = TableSpec {
         KeySpec::new(
             "url",
             Kind::Url,
-            Need::Absent("`url_from` is used"),
+            Need::Absent("`url_from` or `kubeconfig` says it"),
             "The base URL, `http` or `https`; or `simulated` for the built-in simulated server, `simulated-slack` and \
              `simulated-pagerduty` for stand-ins of those services.",
         ),
@@ -155,6 +185,21 @@ pub(crate) const TARGET: TableSpec = TableSpec {
             Need::Absent("the system's certificates only"),
             "A PEM file of certificates to trust beside the system's, relative to the suite.",
         ),
+        KeySpec::new(
+            "client_cert",
+            Kind::Text,
+            Need::Absent("none"),
+            "A PEM file with the certificate that is shown to the server, relative to the suite; with `client_key`.",
+        ),
+        KeySpec::new("client_key", Kind::Text, Need::Absent("none"), "The PEM file with its private key."),
+        KeySpec::new(
+            "kubeconfig",
+            Kind::Text,
+            Need::Absent("`url` is used"),
+            "In place of `url`: a kubeconfig file, relative to the suite, that says where a Kubernetes API is, whom to trust and who \
+             to be; or `in-cluster` for the service account of the pod that this runs in.",
+        ),
+        KeySpec::new("context", Kind::Text, Need::Absent("its current one"), "A context of the kubeconfig."),
         KeySpec::new("insecure", Kind::Bool, Need::Default("false"), "Accept any certificate. For test servers only."),
         KeySpec::new(
             "http",
@@ -204,33 +249,15 @@ fn check_target_header(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn read_address(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<Address> {
-    let url: Option<Address> = reader.optional(section, "url");
-    let secret = reader.located::<String>(section, "url_from");
-    match (section.table.get("url"), secret) {
-        (Some(_), Some(secret)) => {
-            reader.report(secret.span, "a target has either `url` or `url_from`, not both", None);
-            None
-        }
-        (None, Some(secret)) => Some(Address::Secret(secret)),
-        (Some(_), None) => url,
-        (None, None) if section.table.get("url_from").is_some() => None,
-        (None, None) => {
-            let help = "add an absolute URL, for example `url = \"https://example.com\"`".to_owned();
-            reader.report(section.span, format!("{MISSING}`url` in {}", TARGET.title), help);
-            None
-        }
-    }
-}
-
 pub(crate) fn read_target(reader: &mut Reader<'_>, name: &str, node: &Node) -> Option<Target> {
     let section = reader.section(&TARGET, node)?;
-    let address = read_address(reader, &section);
+    let address = read_address(reader, &section, name);
     let target = Target {
         name: name.to_owned(),
         address: Address::Simulated,
         credential: reader.located(&section, "credential"),
         ca: reader.located(&section, "ca"),
+        client_certificate: read_identity(reader, &section),
         insecure: reader.value(&section, "insecure"),
         http: reader.choice(&section, "http", &HttpVersion::ALL).unwrap_or_default(),
         timeout: reader.value(&section, "timeout"),
@@ -242,4 +269,58 @@ pub(crate) fn read_target(reader: &mut Reader<'_>, name: &str, node: &Node) -> O
         headers: reader.text_map(&section, "headers", check_target_header),
     };
     Some(Target { address: address?, ..target })
+}
+
+/// The keys that say where a target is.
+const PLACES: [&str; 3] = ["url", "url_from", "kubeconfig"];
+
+/// Where the target is: exactly one of `url`, `url_from` and `kubeconfig`.
+fn read_address(reader: &mut Reader<'_>, section: &Section<'_>, name: &str) -> Option<Address> {
+    let url: Option<Address> = reader.optional(section, "url");
+    let secret = reader.located::<String>(section, "url_from");
+    let source = reader.located::<String>(section, "kubeconfig");
+    let context = reader.located::<String>(section, "context");
+    let written = |key: &str| section.table.get(key).map(|node| node.span);
+    if let (Some(context), None) = (&context, written("kubeconfig")) {
+        reader.report(context.span, "`context` belongs to `kubeconfig`", None);
+    }
+    let places: Vec<(&str, Span)> = PLACES.into_iter().filter_map(|key| Some((key, written(key)?))).collect();
+    match places.as_slice() {
+        [("url", _)] => url,
+        [("url_from", _)] => secret.map(Address::Secret),
+        [_] => {
+            for key in ["ca", "insecure", "client_cert", "client_key"] {
+                if let Some(span) = written(key) {
+                    let help = "leave it out, or give `url` in place of `kubeconfig`".to_owned();
+                    reader.report(span, format!("the kubeconfig says what `{key}` would"), help);
+                }
+            }
+            Some(Address::Cluster(Kubeconfig { source: source?, context }))
+        }
+        [] => {
+            let misspelt = section.table.keys().any(|key| suggest::closest(key, PLACES).is_some());
+            // A misspelt key is one mistake, not two.
+            if !misspelt {
+                let help = "add an absolute URL, for example `url = \"https://example.com\"`".to_owned();
+                reader.report(section.span, format!("the target `{name}` has no `url`"), help);
+            }
+            None
+        }
+        [(first, _), (second, span), ..] => {
+            reader.report(*span, format!("a target has either `{first}` or `{second}`, not both"), None);
+            None
+        }
+    }
+}
+
+/// The certificate that is shown to the server: both of its keys, or none.
+fn read_identity(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<(Located<String>, Located<String>)> {
+    let certificate = reader.located::<String>(section, "client_cert");
+    let key = reader.located::<String>(section, "client_key");
+    for (there, missing) in [("client_cert", "client_key"), ("client_key", "client_cert")] {
+        if let (Some(node), None) = (section.table.get(there), section.table.get(missing)) {
+            reader.report(node.span, format!("`{there}` needs `{missing}` beside it"), None);
+        }
+    }
+    certificate.zip(key)
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Version};
-use kperf_http::{Body, Chunk, Client, Error, HttpVersion, Origin, OriginConfig, Phase, Request, Tls};
+use kperf_http::{Body, Chunk, Client, Error, HttpVersion, Origin, OriginConfig, Phase, Request, Tls, TlsConfig};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
@@ -15,22 +16,36 @@ use crate::{body, configured, get};
 
 /// A server for `localhost` with a certificate authority of its own, and that authority.
 async fn secure(protocols: &[&str]) -> (Server, String) {
+    let (server, authority, _) = acquainted(protocols, false).await;
+    (server, authority)
+}
+
+/// As `secure`; it may want to know its clients. The last is a client's certificate and key.
+async fn acquainted(protocols: &[&str], strict: bool) -> (Server, String, (String, String)) {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
+    let authority_certificate = authority.self_signed(&authority_key).unwrap();
+    let authority_pem = authority_certificate.pem();
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["localhost".into()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let client_key = KeyPair::generate().unwrap();
+    let client = CertificateParams::new(vec!["robot".into()]).unwrap().signed_by(&client_key, &issuer).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(authority_certificate.der().clone()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(&provider)).build().unwrap();
+    let verifier = if strict { verifier } else { WebPkiClientVerifier::no_client_auth() };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-    (Server::start(Some(TlsAcceptor::from(Arc::new(config)))).await, authority_pem)
+    let server = Server::start(Some(TlsAcceptor::from(Arc::new(config)))).await;
+    (server, authority_pem, (client.pem(), client_key.serialize_pem()))
 }
 
 fn over_tls(server: &Server, tls: Tls, version: HttpVersion) -> (Client, Origin) {
@@ -51,6 +66,23 @@ async fn a_known_authority_is_trusted() {
     let second = client.send(&origin, get("/hello")).await;
     assert!(second.reused);
     assert_eq!(second.timing.tls, Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_server_may_want_to_know_its_client() {
+    let (server, authority, (certificate, key)) = acquainted(&["http/1.1"], true).await;
+    let authorities = Some(authority.as_bytes());
+    let identity = Some((certificate.as_bytes(), key.as_bytes()));
+    let known = Tls::new(TlsConfig { authorities, identity, ..TlsConfig::default() }).unwrap();
+    let (client, origin) = over_tls(&server, known, HttpVersion::Auto);
+    assert_eq!(body(&client.send(&origin, get("/hello")).await), "hello");
+    let unknown = Tls::new(TlsConfig { authorities, ..TlsConfig::default() }).unwrap();
+    let (client, origin) = over_tls(&server, unknown, HttpVersion::Auto);
+    assert!(client.send(&origin, get("/hello")).await.result.is_err());
+    for (certificate, key) in [(certificate.as_str(), "no key"), ("no certificate", key.as_str())] {
+        let identity = Some((certificate.as_bytes(), key.as_bytes()));
+        assert!(matches!(Tls::new(TlsConfig { identity, ..TlsConfig::default() }), Err(Error::Tls(_))));
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod ledger;
 pub(crate) mod log;
 pub(crate) mod metrics;
+pub(crate) mod notes;
 pub(crate) mod random;
 pub(crate) mod records;
 
@@ -38,5 +39,6 @@ pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
     bindings::ledger::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     bindings::records::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     bindings::delivery::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
+    bindings::notes::add_to_linker::<_, GuestData>(linker, |guest| guest)?;
     types::add_to_linker::<_, GuestData>(linker, |guest| guest)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kperf_plugin::{Collector, Event, PluginContext, Redactor, Reporter, Runner, Secret};
+use kperf_plugin::{Collector, Event, PluginContext, Redactor, Reporter, Runner, Secret, Window};
 
 use crate::server::Server;
 use crate::support::{Worker, on_worker, plugin, scenario};
@@ -17,7 +17,7 @@ fn a_collector_observes_on_each_call() {
         collector.start().await.unwrap();
         collector.collect().await.unwrap();
         collector.collect().await.unwrap();
-        collector.finish(0, 1).await.unwrap();
+        collector.finish(Window::default()).await.unwrap();
         let samples = worker.samples();
         assert_eq!(samples["probe_up{scenario=s}"], 1.0);
         assert_eq!(samples["probe_duration{scenario=s}"], 2.0);

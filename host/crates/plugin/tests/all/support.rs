@@ -8,7 +8,7 @@ use std::time::Instant;
 use kperf_http::{Client, OriginConfig};
 use kperf_metrics::{Delta, Registry, Shard, Tags};
 use kperf_plugin::{
-    Engine, EngineConfig, Grants, Incident, Incidents, Limits, Plugin, PluginContext, Records, Redactor, Runner,
+    Engine, EngineConfig, Facts, Grants, Incident, Incidents, Limits, Plugin, PluginContext, Records, Redactor, Runner,
     RunnerPool, WorkerContext,
 };
 use parking_lot::Mutex;
@@ -57,6 +57,7 @@ impl Worker {
         let context = WorkerContext {
             shard: Arc::new(Mutex::new(Shard::new(registry.clone(), 0))),
             records: Records::default(),
+            facts: Facts::default(),
             registry,
             http: Client::new(OriginConfig::default()),
             epoch: Instant::now(),

@@ -9,6 +9,7 @@
 mod api;
 mod client;
 mod faults;
+mod kubernetes;
 mod lists;
 mod recurring;
 mod truth;

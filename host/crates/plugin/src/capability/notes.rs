@@ -1,0 +1,19 @@
+//! Facts and incidents of the plugin's own.
+
+use crate::bindings::notes::Host;
+use crate::guest::Guest;
+
+impl Host for Guest {
+    fn fact(&mut self, key: String, value: String) {
+        if self.services.capable {
+            let value = self.services.worker.redactor.redact(&value);
+            self.services.worker.facts.note(&self.services.plugin.name, &key, &value);
+        }
+    }
+
+    fn incident(&mut self, kind: String, message: String, count: u64) {
+        if self.services.capable {
+            self.services.incident(&kind, &message, count);
+        }
+    }
+}

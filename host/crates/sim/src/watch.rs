@@ -1,0 +1,116 @@
+//! Watches of the Kubernetes API: answers that go on until their time is up.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use tokio::time::Instant;
+
+use crate::kubernetes::{Refusal, Resource, Selection, bookmark, failed};
+use crate::query::Query;
+use crate::server::{Reset, Shared};
+use crate::stamp::Nanos;
+
+/// How often a watch looks for what is new.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a watch lasts whose client does not say it.
+const LONGEST: Duration = Duration::from_secs(1800);
+
+/// The body of a watch: JSON objects, one a line.
+pub(crate) type Watch = StreamBody<Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, Reset>> + Send>>>;
+
+struct Watcher {
+    shared: Arc<Shared>,
+    reset: Arc<AtomicBool>,
+    resource: Resource,
+    selection: Selection,
+    /// What is to be sent at once, and after which version it goes on; or why there is no watch.
+    begin: Option<Result<(String, Nanos), Refusal>>,
+    since: Nanos,
+    until: Instant,
+    bookmarks: bool,
+    /// The number of broken generations of watches when this one began.
+    generation: u64,
+    over: bool,
+}
+
+/// Watches from the version that the client names.
+pub(crate) fn watch(
+    shared: Arc<Shared>,
+    reset: Arc<AtomicBool>,
+    resource: Resource,
+    selection: Selection,
+    query: &Query,
+) -> Watch {
+    let begin = {
+        let mut store = shared.store.lock();
+        store.catch_up();
+        store.watch_from(&selection, query)
+    };
+    let seconds = query.get("timeoutSeconds").and_then(|text| text.parse().ok()).map_or(LONGEST, Duration::from_secs);
+    let watcher = Watcher {
+        generation: shared.watches.load(Ordering::Relaxed),
+        shared,
+        reset,
+        resource,
+        selection,
+        begin: Some(begin),
+        since: 0,
+        until: Instant::now() + seconds.min(LONGEST),
+        bookmarks: matches!(query.get("allowWatchBookmarks"), Some("1" | "true")),
+        over: false,
+    };
+    StreamBody::new(Box::pin(unfold(watcher, Watcher::next)))
+}
+
+impl Watcher {
+    async fn next(mut self) -> Option<(Result<Frame<Bytes>, Reset>, Self)> {
+        let sent = |text: String, this| Some((Ok(Frame::data(Bytes::from(text))), this));
+        match self.begin.take() {
+            // As the API server's watch cache does: the answer has begun when it finds out.
+            Some(Err(refusal)) => {
+                self.over = true;
+                return sent(failed(&refusal), self);
+            }
+            Some(Ok((text, since))) => {
+                self.since = since;
+                if !text.is_empty() {
+                    return sent(text, self);
+                }
+            }
+            None => {}
+        }
+        while !self.over {
+            if self.shared.watches.load(Ordering::Relaxed) != self.generation {
+                self.over = true;
+                self.reset.store(true, Ordering::Relaxed);
+                return Some((Err(Reset), self));
+            }
+            self.over = Instant::now() >= self.until;
+            let mut text = {
+                let mut store = self.shared.store.lock();
+                store.catch_up();
+                let now = store.cluster.now();
+                let text = store.changes(&self.selection, self.since, now);
+                self.since = self.since.max(now);
+                text
+            };
+            if self.over && self.bookmarks {
+                text.push_str(&bookmark(self.resource, self.since));
+            }
+            if !text.is_empty() {
+                return sent(text, self);
+            }
+            if !self.over {
+                tokio::time::sleep(LOOK.min(self.until.saturating_duration_since(Instant::now()))).await;
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,225 @@
+//! Lists and watches of the Kubernetes API.
+//!
+//! A watch is asked for about a second and then read as a whole: what happened since the version before it, in order. The next
+//! one goes on where it ended, so nothing depends on a connection that lives long.
+
+use std::time::Duration;
+
+use kperf_plugin_sdk::{
+    Failure, clock,
+    http::{Error, Request, Response},
+};
+
+use crate::object::{Change, List, Object, Status};
+
+/// How long a watch lasts.
+const WATCH_SECONDS: u32 = 1;
+/// How often a request with a token that has expired is tried again, and after what time: the host looks once a second
+/// whether the token's file has changed.
+const RENEWALS: u32 = 4;
+const RENEWAL: Duration = Duration::from_millis(1200);
+/// How often a request whose connection broke is sent again at once.
+const REPEATS: u32 = 2;
+
+/// Objects and the version at which they were so.
+#[derive(Debug)]
+pub struct Listed<T> {
+    pub items: Vec<T>,
+    pub version: String,
+}
+
+/// What happened to an object.
+#[derive(Debug)]
+pub enum Happened<T> {
+    /// It is there, or looks different.
+    Changed(T),
+    /// It is gone; this is how it was.
+    Deleted(T),
+}
+
+/// What a watch has told.
+#[derive(Debug)]
+pub enum Watched<T> {
+    /// What happened, and up to which version that is everything.
+    Changes(Vec<Happened<T>>, String),
+    /// The version is forgotten: only a fresh list helps.
+    Gone,
+}
+
+/// Something that can be listed and watched.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// `list_pods`: an operation's name.
+    pub list: &'static str,
+    /// `watch_pods`.
+    pub watch: &'static str,
+    /// `/api/v1/namespaces/kubeflow/pods`.
+    pub path: String,
+    /// `labelSelector=..&`, encoded, or nothing.
+    pub selector: String,
+}
+
+impl Resource {
+    /// Everything that is there now, in pages of `page`. A page that has become too old begins the list anew.
+    pub async fn list<T: Object>(&self, page: u32) -> Result<Listed<T>, Failure> {
+        'anew: for _ in 0..3 {
+            let (mut items, mut next) = (Vec::new(), String::new());
+            loop {
+                let url = format!("{}?{}limit={page}{next}", self.path, self.selector);
+                let response = send(self.list, &url).await?;
+                if response.status == 410 {
+                    continue 'anew;
+                }
+                let mut list: List<T> = accepted(response, &self.path)?.json()?;
+                items.extend(list.items.take().into_iter().flatten());
+                match list.metadata.next.filter(|token| !token.is_empty()) {
+                    Some(token) => next = format!("&continue={}", encoded(&token)),
+                    None => return Ok(Listed { items, version: list.metadata.resource_version }),
+                }
+            }
+        }
+        Err(Failure::new("list-expired", format!("{}: three lists in a row became too old half-way", self.path)))
+    }
+
+    /// The version of now, without the objects.
+    pub async fn version(&self) -> Result<String, Failure> {
+        let response = send(self.list, &format!("{}?{}limit=1", self.path, self.selector)).await?;
+        let list: List<serde::de::IgnoredAny> = accepted(response, &self.path)?.json()?;
+        Ok(list.metadata.resource_version)
+    }
+
+    /// What happened since a version.
+    pub async fn watch<T: Object>(&self, version: &str) -> Result<Watched<T>, Failure> {
+        let url = format!(
+            "{}?{}watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={}",
+            self.path,
+            self.selector,
+            encoded(version)
+        );
+        let response = send(self.watch, &url).await?;
+        if response.status == 410 {
+            return Ok(Watched::Gone);
+        }
+        read(&accepted(response, &self.path)?.body, version)
+    }
+}
+
+/// Reads a watch's lines.
+fn read<T: Object>(body: &[u8], version: &str) -> Result<Watched<T>, Failure> {
+    let (mut changes, mut version) = (Vec::new(), version.to_owned());
+    for line in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+        let wrong = |error| Failure::new("json", format!("a line of a watch is not what was expected: {error}"));
+        let change: Change = serde_json::from_slice(line).map_err(wrong)?;
+        if change.kind == "ERROR" {
+            let status: Status = serde_json::from_value(change.object).unwrap_or_default();
+            if status.code == 410 {
+                return Ok(Watched::Gone);
+            }
+            let Status { code, reason, message } = status;
+            return Err(Failure::new("watch-failed", format!("the watch ended with {code} {reason}: {message}")));
+        }
+        if let Some(newer) = change.object.pointer("/metadata/resourceVersion").and_then(serde_json::Value::as_str) {
+            newer.clone_into(&mut version);
+        }
+        match change.kind.as_str() {
+            "ADDED" | "MODIFIED" => {
+                changes.push(Happened::Changed(serde_json::from_value(change.object).map_err(wrong)?));
+            }
+            "DELETED" => changes.push(Happened::Deleted(serde_json::from_value(change.object).map_err(wrong)?)),
+            _ => {}
+        }
+    }
+    Ok(Watched::Changes(changes, version))
+}
+
+/// The body of a `GET`.
+pub async fn get<T: serde::de::DeserializeOwned>(operation: &str, path: &str) -> Result<T, Failure> {
+    accepted(send(operation, path).await?, path)?.json()
+}
+
+/// Sends a `GET`, again if the connection broke or the token had expired. Reading twice does no harm.
+async fn send(operation: &str, url: &str) -> Result<Response, Failure> {
+    let (mut repeats, mut renewals) = (0, 0);
+    loop {
+        let request = Request::get(operation, url).header("accept", "application/json").expect(200).expect(410);
+        match request.send().await {
+            Ok(response) if response.status == 401 && renewals < RENEWALS => {
+                renewals += 1;
+                if !clock::sleep(RENEWAL).await {
+                    return Ok(response);
+                }
+            }
+            Err(Error::Protocol(_)) if repeats < REPEATS => repeats += 1,
+            answer => return Ok(answer?),
+        }
+    }
+}
+
+/// The response, if it was a success; else a failure that says what to do.
+fn accepted(response: Response, path: &str) -> Result<Response, Failure> {
+    let path = path.split('?').next().unwrap_or(path);
+    let said = || serde_json::from_slice::<Status>(&response.body).unwrap_or_default().message;
+    match response.status {
+        200 => Ok(response),
+        401 => {
+            Err(Failure::new("unauthorized", format!("{path}: answered 401: the target's credential is not accepted")))
+        }
+        403 => Err(Failure::new(
+            "forbidden",
+            format!("{path}: {}; the credential needs `get`, `list` and `watch` there", said()),
+        )),
+        _ => response.success(),
+    }
+}
+
+/// A value of a URL's query.
+pub fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Pod;
+
+    fn pod(name: &str, version: u32) -> String {
+        format!(r#"{{"kind":"Pod","metadata":{{"name":"{name}","resourceVersion":"{version}"}}}}"#)
+    }
+
+    #[test]
+    fn a_watch_goes_on_where_its_last_line_ended() {
+        let body = format!(
+            "{{\"type\":\"ADDED\",\"object\":{}}}\n{{\"type\":\"DELETED\",\"object\":{}}}\n\n{{\"type\":\"BOOKMARK\",\"object\":{}}}\n",
+            pod("a", 5),
+            pod("b", 7),
+            pod("", 9)
+        );
+        let Watched::Changes(changes, version) = read::<Pod>(body.as_bytes(), "1").unwrap() else { panic!() };
+        assert_eq!(version, "9");
+        assert!(matches!(&changes[..], [Happened::Changed(a), Happened::Deleted(b)]
+            if a.metadata.name == "a" && b.metadata.name == "b"));
+        let Watched::Changes(changes, version) = read::<Pod>(b"", "1").unwrap() else { panic!() };
+        assert_eq!((changes.len(), version.as_str()), (0, "1"));
+    }
+
+    #[test]
+    fn a_version_that_is_forgotten_is_told_in_the_watch() {
+        let gone = br#"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}"#;
+        assert!(matches!(read::<Pod>(gone, "1"), Ok(Watched::Gone)));
+        let other = br#"{"type":"ERROR","object":{"code":500,"reason":"InternalError","message":"etcd"}}"#;
+        let failure = read::<Pod>(other, "1").unwrap_err();
+        assert_eq!(
+            (failure.kind.as_str(), failure.message.as_str()),
+            ("watch-failed", "the watch ended with 500 InternalError: etcd")
+        );
+        assert_eq!(read::<Pod>(b"{\"type\":", "1").unwrap_err().kind, "json");
+    }
+}

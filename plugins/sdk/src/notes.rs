@@ -1,0 +1,13 @@
+//! What the result should say beside figures.
+
+use crate::bindings::kperf::plugin::notes;
+
+/// Notes a fact about the system under test, for `run.json`: `fact("kubernetes", "v1.33.1")`. Of one key the last value stays.
+pub fn fact(key: &str, value: &str) {
+    notes::fact(key, value);
+}
+
+/// Notes what whoever reads the result must know: a gap in what was observed. Equal kinds add up; the first message stays.
+pub fn incident(kind: &str, message: &str, count: u64) {
+    notes::incident(kind, message, count);
+}
