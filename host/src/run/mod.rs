@@ -6,9 +6,12 @@
 
 mod announcer;
 mod cleanup;
+mod exports;
+mod generator;
 mod interrupts;
 mod lending;
 mod monitor;
+mod native;
 mod observers;
 mod opening;
 mod recorder;
@@ -40,6 +43,7 @@ use crate::exit::Exit;
 use crate::plan::{Part, Plan, PlannedScenario};
 use crate::report::{self, End, Journal, Summary};
 use crate::terminal::{BAD, DOUBT, Display, FAINT, GOOD, Live};
+use exports::Exports;
 use interrupts::Interrupts;
 use lending::{Lender, Lending};
 use monitor::{Brief, LoadEnd, Monitor};
@@ -64,6 +68,8 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Whether to leave on the target what the run creates there.
     pub keep: bool,
+    /// Where Prometheus may fetch series, in place of what the suite says.
+    pub metrics_listen: Option<std::net::SocketAddr>,
     /// Where progress is shown.
     pub display: Display,
 }
@@ -117,6 +123,13 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
     let interrupts = Interrupts::listen().map_err(|error| RunError::Machine(error.to_string()))?;
     let opening = opening::opening(plan, &secrets);
     let id = opening.run.id.clone();
+    let common = kperf_export::Common {
+        suite: plan.suite.name.clone(),
+        run: id.clone(),
+        start_unix_ns: opening.run.start_unix_ns,
+        ..kperf_export::Common::default()
+    };
+    let exports = Exports::start(plan, &secrets, &common, options.metrics_listen).map_err(RunError::Machine)?;
     let out = options.out.clone().unwrap_or_else(|| Path::new("results").join(&plan.suite.name).join(&id));
     let write = |error| RunError::Folder { dir: out.clone(), error };
     let journal = Journal::create(&out, opening).map_err(write)?;
@@ -138,13 +151,14 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
         interrupts,
         outbox: Arc::clone(&outbox),
         stand_ins: stand_ins.urls(),
+        exports: &exports,
     };
     let end = tokio::select! {
         end = run.carry_out(journal, simulated.as_ref().map(kperf_sim::Sim::url)) => end,
         never = secrets.keep_fresh() => match never {},
     };
     let left = run.left();
-    let (journal, reporters, forced) = match end {
+    let (mut journal, reporters, forced) = match end {
         Ok(Some(end)) => end,
         Ok(None) => {
             let undelivered = outbox.waiting();
@@ -156,6 +170,10 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
         }
     };
     let interrupted = run.interrupts.any();
+    for incident in exports.finish().await {
+        crate::terminal::error(&incident.message);
+        journal.incident(incident).map_err(write)?;
+    }
     let forced = if interrupted { Some(Exit::Interrupted) } else { forced };
     journal.end(End { unix_ns: unix_ns(), interrupted, exit_code: forced.map(|exit| exit as u8) }).map_err(write)?;
     let summary = report::finish(&out)?;
@@ -215,6 +233,7 @@ struct Run<'a> {
     interrupts: Interrupts,
     outbox: Arc<Outbox>,
     stand_ins: BTreeMap<StandIn, String>,
+    exports: &'a Exports,
 }
 
 impl Run<'_> {
@@ -368,6 +387,13 @@ impl Run<'_> {
                 return Ok(Some((journal, reporters, exit)));
             }
         };
+        let natives = match self.natives(lender, &messages).await {
+            Ok(natives) => natives,
+            Err((source, message)) => {
+                let (journal, _, exit) = self.not_ready(journal, &source, "start", message)?;
+                return Ok(Some((journal, reporters, exit)));
+            }
+        };
         let epoch = Instant::now() + LEAD;
         let (phase, signals) = signals();
         let (mut progress, mut shares) = (Vec::new(), Vec::new());
@@ -398,7 +424,9 @@ impl Run<'_> {
         drop(messages);
         give_way();
         let (plan, messages) = (self.plan, inbox);
-        let brief = Brief { journal, registry, plan, epoch, progress, shares, reporters, messages, incidents, phase };
+        let exports = self.exports;
+        let brief =
+            Brief { journal, registry, plan, epoch, progress, shares, reporters, messages, incidents, phase, exports };
         let tags: Vec<Tags> = stages.iter().map(|stage| stage.context.tags.clone()).collect();
         let mut monitor = Monitor::new(brief, &tags).map_err(|limit| std::io::Error::other(limit.to_string()))?;
         let names: Vec<String> = stages.iter().map(|stage| stage.plan.part.name.clone()).collect();
@@ -413,6 +441,12 @@ impl Run<'_> {
         for collector in collectors {
             tokio::select! {
                 finished = collector.finish(start, end) => failures.extend(finished.err()),
+                () = self.interrupts.twice() => return Ok(None),
+            }
+        }
+        for native in natives {
+            tokio::select! {
+                () = native.finish(start, end) => {}
                 () = self.interrupts.twice() => return Ok(None),
             }
         }

@@ -12,6 +12,8 @@ use kperf_metrics::{
 use kperf_plugin::{Event, Incident};
 use tokio::sync::{mpsc, watch};
 
+use super::exports::Exports;
+use super::generator::Generator;
 use super::interrupts::Interrupts;
 use super::reporters::ReporterHandle;
 use super::steering::{Ground, Steering};
@@ -87,6 +89,8 @@ pub(super) struct Monitor<'a> {
     incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
     phase: watch::Sender<Phase>,
     pending: Option<Interval>,
+    generator: Generator,
+    exports: &'a Exports,
 }
 
 /// What the monitor is given.
@@ -104,6 +108,7 @@ pub(super) struct Brief<'a> {
     pub(super) messages: mpsc::UnboundedReceiver<Message>,
     pub(super) incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
     pub(super) phase: watch::Sender<Phase>,
+    pub(super) exports: &'a Exports,
 }
 
 impl<'a> Monitor<'a> {
@@ -144,6 +149,7 @@ impl<'a> Monitor<'a> {
         }
         Ok(Self {
             totals: Totals::new(registry.clone()),
+            generator: Generator::new(&registry)?,
             shard,
             registry,
             journal: brief.journal,
@@ -155,6 +161,7 @@ impl<'a> Monitor<'a> {
             messages: brief.messages,
             incidents: brief.incidents,
             phase: brief.phase,
+            exports: brief.exports,
             pending: None,
         })
     }
@@ -309,6 +316,7 @@ impl<'a> Monitor<'a> {
     fn second(&mut self) -> io::Result<()> {
         self.start_those_due()?;
         self.gather();
+        self.generator.look(&mut self.shard);
         let mut interval = self.shard.take(unix_ns());
         if let Some(pending) = self.pending.take() {
             self.look(&pending);
@@ -316,6 +324,7 @@ impl<'a> Monitor<'a> {
         }
         self.totals.add(&interval);
         self.journal.interval(&self.registry, &interval)?;
+        self.exports.interval(&self.registry, &interval);
         while let Ok(incident) = self.incidents.try_recv() {
             self.note(incident)?;
         }

@@ -19,6 +19,8 @@ const TOLD: usize = 300;
 
 /// Where bodies go.
 pub struct Destination {
+    /// What it is called in the log.
+    pub name: String,
     /// This thread's client.
     pub client: Client,
     /// The server.
@@ -54,7 +56,7 @@ pub async fn deliver(to: Destination, mut bodies: mpsc::Receiver<Bytes>, report:
                 }
                 Outcome::Refused(why) => {
                     if delivered.refused == 0 {
-                        tracing::warn!("{} refuses series: {why}", to.path);
+                        tracing::warn!("{} refuses series: {why}", to.name);
                         delivered.why = why;
                     }
                     delivered.refused += 1;
@@ -63,7 +65,7 @@ pub async fn deliver(to: Destination, mut bodies: mpsc::Receiver<Bytes>, report:
                 Outcome::Later(why, wait) => (why, wait),
             };
             let (why, wait) = failure;
-            tracing::debug!("{} takes no series now: {why}", to.path);
+            tracing::debug!("{} takes no series now: {why}", to.name);
             if delivered.refused == 0 {
                 delivered.why = why;
             }
