@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use kperf_load::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search, SearchPlan, Stage};
 use kperf_metrics::{Builtin, MetricDef, Severity, Threshold, Unit};
+use kperf_native::LoadError;
 use kperf_plugin::{Engine, Plugin, World};
 use kperf_suite::{
-    Address, Diagnostic, Diagnostics, Kubeconfig, Located, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef,
+    Address, Diagnostic, Diagnostics, Kubeconfig, Located, NativeCollector, PluginRef, PluginUse, Shape, Sources, Span,
+    Suite, TargetRef,
 };
 
 use crate::kubeconfig::{self, Cluster};
@@ -31,6 +33,8 @@ pub struct Plan {
     pub clusters: BTreeMap<String, Located<Cluster>>,
     /// One for each of the suite's collectors, in order.
     pub collectors: Vec<Part>,
+    /// One for each of the suite's native collectors, in order.
+    pub natives: Vec<PlannedNative>,
     /// One for each of the suite's reporters, in order.
     pub reporters: Vec<Part>,
 }
@@ -54,6 +58,20 @@ impl Part {
     pub fn metrics(&self) -> impl Iterator<Item = &MetricDef> {
         self.plugin.description().metrics.iter().chain(&self.params.metrics)
     }
+}
+
+/// A collector outside the sandbox.
+pub struct PlannedNative {
+    /// Its name in the suite.
+    pub name: String,
+    /// The plugin.
+    pub plugin: kperf_native::Plugin,
+    /// Where it came from: `built-in` or its path.
+    pub source: String,
+    /// One of its modes.
+    pub mode: String,
+    /// Its parameters.
+    pub params: Checked,
 }
 
 /// A scenario that is ready to run.
@@ -93,7 +111,8 @@ pub struct Refused {
     pub plugins_only: bool,
 }
 
-/// Makes the plan. `cores` and `workers` decide on the number of threads where the suite does not.
+/// Makes the plan. `cores` and `workers` decide on the number of threads where the suite does not; `allow_native` says whether
+/// native plugins may be loaded, which runs their code.
 ///
 /// # Errors
 /// Every mistake in the suite that only plugins, files or parameters reveal.
@@ -103,6 +122,7 @@ pub async fn make(
     engine: &Engine,
     cores: u32,
     workers: Option<u32>,
+    allow_native: bool,
 ) -> Result<Plan, Refused> {
     let mut planner = Planner::new(folder, engine);
     planner.credentials = Some(suite.credentials.keys().cloned().collect());
@@ -131,12 +151,14 @@ pub async fn make(
     for collector in &suite.collectors {
         collectors.extend(planner.part(&collector.plugin, Some(World::Collector)).await);
     }
+    let natives: Vec<_> = suite.natives.iter().filter_map(|native| planner.native(native, allow_native)).collect();
     let mut reporters = Vec::new();
     for reporter in &suite.reporters {
         reporters.extend(planner.part(&reporter.plugin, Some(World::Reporter)).await);
     }
-    let metrics: Vec<MetricDef> =
-        scenarios.iter().map(|scenario| &scenario.part).chain(&collectors).flat_map(Part::metrics).cloned().collect();
+    let of_natives = natives.iter().flat_map(|native| &native.plugin.description().metrics);
+    let parts = scenarios.iter().map(|scenario| &scenario.part).chain(&collectors);
+    let metrics: Vec<MetricDef> = parts.flat_map(Part::metrics).chain(of_natives).cloned().collect();
     let complete = planner.plugin_findings.is_empty();
     let thresholds = planner.thresholds(&suite.thresholds, &metrics, complete, &suite.sources);
     planner.findings.extend(crate::run::wrong_urls(&suite, folder));
@@ -145,7 +167,7 @@ pub async fn make(
     planner.findings.append(&mut planner.plugin_findings);
     if planner.findings.is_empty() {
         let folder = folder.to_owned();
-        Ok(Plan { suite, folder, scenarios, thresholds, clusters, collectors, reporters })
+        Ok(Plan { suite, folder, scenarios, thresholds, clusters, collectors, natives, reporters })
     } else {
         Err(Refused { diagnostics: Diagnostics::new(suite.sources.clone(), planner.findings), plugins_only })
     }
@@ -169,6 +191,8 @@ struct Planner<'a> {
     credentials: Option<Vec<String>>,
     /// Plugins by their name or path; none for one that could not be loaded and has been reported.
     loaded: HashMap<PluginRef, Option<(Plugin, String)>>,
+    /// Native plugins that were loaded, by path and digest.
+    libraries: HashMap<(String, String), kperf_native::Plugin>,
     /// The metrics of the parts so far.
     metrics: KnownMetrics,
     findings: Vec<Diagnostic>,
@@ -179,8 +203,8 @@ impl<'a> Planner<'a> {
     fn new(folder: &'a Path, engine: &'a Engine) -> Self {
         let metrics =
             Builtin::ALL.iter().map(|builtin| builtin.def()).map(|def| (Arc::clone(&def.name), def)).collect();
-        let (loaded, findings, plugin_findings) = Default::default();
-        Self { folder, engine, credentials: None, loaded, metrics, findings, plugin_findings }
+        let (loaded, libraries, findings, plugin_findings) = Default::default();
+        Self { folder, engine, credentials: None, loaded, libraries, metrics, findings, plugin_findings }
     }
 
     fn know<'m>(&mut self, metrics: impl IntoIterator<Item = &'m MetricDef>) {
@@ -239,27 +263,10 @@ impl<'a> Planner<'a> {
             self.report(wanted.plugin.span, message, &format!("use it under `[[{}]]`", table(plugin.world())));
             return None;
         }
-        let modes = &plugin.description().modes;
-        let names = || modes.iter().map(|mode| mode.name.as_str());
-        let mode = match &wanted.mode {
-            Some(name) => {
-                let Some(mode) = plugin.description().mode(&name.value) else {
-                    let message = format!("`{}` has no mode `{}`", plugin.description().name, name.value);
-                    self.report(name.span, message, &kperf_suite::suggestion(&name.value, names()));
-                    return None;
-                };
-                mode
-            }
-            None => match modes.as_slice() {
-                [only] => only,
-                _ => {
-                    let message = format!("`{}` has several modes", plugin.description().name);
-                    let list = names().collect::<Vec<_>>().join("`, `");
-                    self.report(wanted.plugin.span, message, &format!("add `mode`, one of `{list}`"));
-                    return None;
-                }
-            },
-        };
+        let description = plugin.description();
+        let names: Vec<&str> = description.modes.iter().map(|mode| mode.name.as_str()).collect();
+        let at = self.mode(wanted, &description.name, &names)?;
+        let mode = description.modes.get(at)?;
         if mode.needs_target && wanted.target.is_none() {
             let message = format!("`{}` has nothing to send to", wanted.name.value);
             self.report(wanted.span, message, "add `target = \"..\"`, a name of `[targets]`");
@@ -276,6 +283,98 @@ impl<'a> Planner<'a> {
             }
             Err(findings) => {
                 self.findings.extend(findings);
+                None
+            }
+        }
+    }
+
+    /// The place of the mode that is asked for among a plugin's.
+    fn mode(&mut self, wanted: &PluginUse, plugin: &str, names: &[&str]) -> Option<usize> {
+        match (&wanted.mode, names) {
+            (Some(mode), _) => {
+                let at = names.iter().position(|name| *name == mode.value);
+                if at.is_none() {
+                    let message = format!("`{plugin}` has no mode `{}`", mode.value);
+                    self.report(mode.span, message, &kperf_suite::suggestion(&mode.value, names.iter().copied()));
+                }
+                at
+            }
+            (None, [_]) => Some(0),
+            (None, _) => {
+                let message = format!("`{plugin}` has several modes");
+                self.report(wanted.plugin.span, message, &format!("add `mode`, one of `{}`", names.join("`, `")));
+                None
+            }
+        }
+    }
+
+    fn native(&mut self, wanted: &NativeCollector, allowed: bool) -> Option<PlannedNative> {
+        if !allowed {
+            let message = format!("the native plugin of `{}` is not allowed", wanted.plugin.name.value);
+            let help =
+                "add --allow-native if you trust its code: it runs outside the sandbox, as you, inside this process";
+            self.report(wanted.native.span, message, help);
+            return None;
+        }
+        let (plugin, source) = self.library(wanted)?;
+        let description = plugin.description();
+        let names: Vec<&str> = description.modes.iter().map(|mode| mode.name.as_str()).collect();
+        let at = self.mode(&wanted.plugin, &description.name, &names)?;
+        let mode = description.modes.get(at)?;
+        self.know(&description.metrics);
+        let surroundings = Surroundings { folder: self.folder, credentials: Some(&[]), metrics: &self.metrics };
+        match params::check(&wanted.plugin.params, &mode.schema, &surroundings, wanted.plugin.span) {
+            Ok(params) => {
+                let (name, mode) = (wanted.plugin.name.value.clone(), mode.name.clone());
+                Some(PlannedNative { name, source, mode, params, plugin })
+            }
+            Err(findings) => {
+                self.findings.extend(findings);
+                None
+            }
+        }
+    }
+
+    fn library(&mut self, wanted: &NativeCollector) -> Option<(kperf_native::Plugin, String)> {
+        let span = wanted.plugin.plugin.span;
+        let written = match &wanted.plugin.plugin.value {
+            PluginRef::Builtin(name) => {
+                let plugin = kperf_native::Plugin::builtin(name);
+                if plugin.is_none() {
+                    let help = kperf_suite::suggestion(name, kperf_native::names());
+                    self.report(span, format!("there is no built-in native plugin `{name}`"), &help);
+                }
+                return Some((plugin?, "built-in".to_owned()));
+            }
+            PluginRef::File(written) => written,
+        };
+        let path = self.folder.join(written);
+        let Some(sha256) = &wanted.sha256 else {
+            match kperf_native::Plugin::digest_of_file(&path) {
+                Ok(digest) => {
+                    let help = format!("if `{written}` is the file that you trust, add `sha256 = \"{digest}\"`");
+                    self.report(span, format!("the native plugin `{written}` is not pinned"), &help);
+                }
+                Err(error) => self.report(span, error.to_string(), "paths are relative to the suite"),
+            }
+            return None;
+        };
+        let key = (written.clone(), sha256.value.clone());
+        if let Some(known) = self.libraries.get(&key) {
+            return Some((known.clone(), written.clone()));
+        }
+        match kperf_native::Plugin::load(&path, &sha256.value, kperf_native::LOAD_LIMIT) {
+            Ok(plugin) => {
+                self.libraries.insert(key, plugin.clone());
+                Some((plugin, written.clone()))
+            }
+            Err(error @ (LoadError::Digest { .. } | LoadError::Read { .. })) => {
+                let place = if matches!(error, LoadError::Digest { .. }) { sha256.span } else { span };
+                self.findings.push(Diagnostic::new(place, error.to_string()));
+                None
+            }
+            Err(error) => {
+                self.plugin_findings.push(Diagnostic::new(span, format!("native plugin `{written}`: {error}")));
                 None
             }
         }
@@ -461,10 +560,34 @@ impl Plan {
                 text.push('\n');
             }
         }
+        for native in &self.natives {
+            let description = native.plugin.description();
+            let _ = writeln!(
+                text,
+                "collector {}\n  plugin     {} {} ({}), mode {}\n  reaches    anything: native, outside the sandbox\n",
+                native.name, description.name, description.version, native.source, native.mode
+            );
+        }
+        self.show_export(&mut text);
         for threshold in &self.thresholds {
             let _ = writeln!(text, "must hold  {}", threshold.text);
         }
         text.trim_end().to_owned()
+    }
+
+    fn show_export(&self, text: &mut String) {
+        let export = &self.suite.export;
+        let pushes = [("remote write", &export.remote_write), ("otlp", &export.otlp)];
+        let urls = pushes.iter().filter_map(|(what, push)| {
+            let push = push.as_ref()?;
+            let url = self.suite.targets.get(&push.target.value)?.address.base_url()?;
+            Some(format!("  {what:13} to {url}{}\n", push.path))
+        });
+        let listen = export.prometheus.as_ref().map(|it| format!("  /metrics      on {}\n", it.address.value));
+        let lines: String = listen.into_iter().chain(urls).collect();
+        if !lines.is_empty() {
+            let _ = writeln!(text, "export\n{lines}");
+        }
     }
 
     fn show_part(&self, text: &mut String, part: &Part, used: &PluginUse) {

@@ -1,5 +1,5 @@
-//! Holds the direction of the crates: `metrics`, `http` <- `suite`, `load`, `plugin`, `sim` <- the host. `convert` writes what
-//! `suite` reads.
+//! Holds the direction of the crates: `metrics`, `http`, `system` <- `suite`, `load`, `plugin`, `sim`, `native`, `export` <- the
+//! host. `convert` writes what `suite` reads.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,16 +13,19 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What each crate may know of the others; whoever is not listed may know nobody.
-const EDGES: [(&str, &[&str]); 9] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("metrics", &[]),
     ("http", &[]),
     ("guests", &[]),
     ("load", &[]),
     ("sim", &[]),
+    ("system", &[]),
     ("suite", &["metrics"]),
     ("convert", &["suite"]),
     ("plugin", &["http", "metrics"]),
-    ("", &["convert", "guests", "http", "load", "metrics", "plugin", "sim", "suite"]),
+    ("native", &["metrics", "system"]),
+    ("export", &["http", "metrics"]),
+    ("", &["convert", "export", "guests", "http", "load", "metrics", "native", "plugin", "sim", "suite", "system"]),
 ];
 
 #[test]

@@ -109,6 +109,7 @@ async fn planned(past: &Past, args: &CleanupArgs) -> Result<Plan, Exit> {
     suite.scenarios.iter_mut().for_each(|scenario| scenario.thresholds.clear());
     suite.thresholds.clear();
     suite.collectors.clear();
+    suite.natives.clear();
     suite.reporters.clear();
     if suite.scenarios.len() < left.len() {
         let there: Vec<&str> = suite.scenarios.iter().map(|scenario| scenario.plugin.name.value.as_str()).collect();
@@ -118,7 +119,7 @@ async fn planned(past: &Past, args: &CleanupArgs) -> Result<Plan, Exit> {
         )));
     }
     let folder = args.suite_folder.as_deref().unwrap_or(Path::new(&opening.suite_folder));
-    plan::make(suite, folder, &engine, 1, Some(1)).await.map_err(|refused| {
+    plan::make(suite, folder, &engine, 1, Some(1), false).await.map_err(|refused| {
         let exit = refuse(&refused.diagnostics);
         terminal::note(
             "the suite's files are looked for where they were in the run; --suite-folder names another place",

@@ -86,6 +86,10 @@ struct SuiteArgs {
     /// Override a value: `--set scenario.runs.load.vus=5`
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
+    /// Load the suite's native plugins: code outside the sandbox that may do whatever you may, and that takes the run down with
+    /// it when it crashes
+    #[arg(long)]
+    allow_native: bool,
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +105,9 @@ struct RunArgs {
     /// Leave on the target what the run creates there; `kperf-host cleanup` removes it
     #[arg(long)]
     keep: bool,
+    /// Let Prometheus fetch the run's series from this address while it goes on, as in 127.0.0.1:9464
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<std::net::SocketAddr>,
     #[command(flatten)]
     display: DisplayArgs,
 }

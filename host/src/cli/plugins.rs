@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use kperf_metrics::Unit;
+use kperf_metrics::{MetricDef, Unit};
 use kperf_plugin::{Engine, Plugin};
 
 use super::{block_on, engine};
@@ -45,16 +45,28 @@ async fn list(engine: &Engine) -> Exit {
             }
         }
     }
+    for name in kperf_native::names() {
+        let Some(plugin) = kperf_native::Plugin::builtin(name) else { continue };
+        let description = plugin.description();
+        terminal::out(&format!(
+            "{STRONG}{name:20}{STRONG:#} {:9} {}  {FAINT}{}, native{FAINT:#}",
+            "collector", description.version, description.summary
+        ));
+    }
     Exit::Pass
 }
 
 async fn describe(engine: &Engine, name: &str) -> Exit {
+    if let Some(plugin) = kperf_native::Plugin::builtin(name) {
+        terminal::out(&native_text(&plugin));
+        return Exit::Pass;
+    }
     let bytes = match kperf_guests::get(name) {
         Some(bytes) => std::borrow::Cow::Borrowed(bytes),
         None => match std::fs::read(name) {
             Ok(bytes) => bytes.into(),
             Err(_) => {
-                let help = kperf_suite::suggestion(name, kperf_guests::names());
+                let help = kperf_suite::suggestion(name, kperf_guests::names().chain(kperf_native::names()));
                 terminal::error(&format!("no built-in plugin and no file `{name}`; {help}"));
                 return Exit::Usage;
             }
@@ -72,6 +84,35 @@ async fn describe(engine: &Engine, name: &str) -> Exit {
     }
 }
 
+fn native_text(plugin: &kperf_native::Plugin) -> String {
+    let description = plugin.description();
+    let mut text = format!(
+        "{STRONG}{}{STRONG:#} {}, a native collector (`native = true`, --allow-native): {}\n",
+        description.name, description.version, description.summary
+    );
+    for mode in &description.modes {
+        let _ = write!(text, "\nmode {STRONG}{}{STRONG:#}: {}\n{:#}\n", mode.name, mode.description, mode.schema);
+    }
+    metrics(&mut text, &description.metrics);
+    text.trim_end().to_owned()
+}
+
+fn metrics(text: &mut String, metrics: &[MetricDef]) {
+    if !metrics.is_empty() {
+        let _ = write!(text, "\nmetrics\n");
+    }
+    for metric in metrics {
+        let _ = writeln!(
+            text,
+            "  {:28} {:12} {:8} {}",
+            metric.name,
+            metric.kind.to_string(),
+            metric.unit.to_string(),
+            metric.description
+        );
+    }
+}
+
 fn text(plugin: &Plugin) -> String {
     let description = plugin.description();
     let sharing = if plugin.is_concurrent() { "users share instances" } else { "an instance per user" };
@@ -86,19 +127,7 @@ fn text(plugin: &Plugin) -> String {
     for mode in &description.modes {
         let _ = write!(text, "\nmode {STRONG}{}{STRONG:#}: {}\n{:#}\n", mode.name, mode.description, mode.schema);
     }
-    if !description.metrics.is_empty() {
-        let _ = write!(text, "\nmetrics\n");
-    }
-    for metric in &description.metrics {
-        let _ = writeln!(
-            text,
-            "  {:28} {:12} {:8} {}",
-            metric.name,
-            metric.kind.to_string(),
-            metric.unit.to_string(),
-            metric.description
-        );
-    }
+    metrics(&mut text, &description.metrics);
     for table in &description.tables {
         let _ = write!(text, "\ntable {STRONG}{}{STRONG:#}: {}\n", table.name, table.description);
         for column in &table.columns {

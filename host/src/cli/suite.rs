@@ -17,7 +17,7 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         Ok(guard) => guard,
         Err(error) => return usage(&error),
     };
-    let options = Options { out: args.out.clone(), keep: args.keep, display };
+    let options = Options { out: args.out.clone(), keep: args.keep, metrics_listen: args.metrics_listen, display };
     block_on(async {
         let plan = match planned(&args.suite, args.workers).await {
             Ok(plan) => plan,
@@ -171,7 +171,7 @@ async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Plan, Exit> {
         }
     };
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
-    plan::make(suite, folder, &engine, cores, workers).await.map_err(|refused| {
+    plan::make(suite, folder, &engine, cores, workers, args.allow_native).await.map_err(|refused| {
         let exit = refuse(&refused.diagnostics);
         if refused.plugins_only { Exit::NotReady } else { exit }
     })

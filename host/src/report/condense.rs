@@ -6,16 +6,16 @@ use std::{
 };
 
 use kperf_metrics::{
-    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Judged, Outcome, Saturation, Searched, Severity, Tags,
-    Threshold, Totals, Unit, Verdict, judge,
+    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Judged, Memory, Outcome, Saturation, Searched,
+    Severity, Tags, Threshold, Totals, Unit, Verdict, judge,
 };
 use kperf_plugin::Fact;
 
 use super::{
     CapacityChange, CapacityStanding, CapacityState, CapacityStep, CapacitySummary, CheckSummary, End, FailureKind,
-    GeneratorSummary, Incident, Iterations, MetricSummary, Opening, OperationSummary, Phases, ReasonSummary,
-    RecordsSummary, ScenarioChange, ScenarioInfo, ScenarioState, ScenarioSummary, Spread, Status, StatusCount, Summary,
-    ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, summary::VERSION,
+    GeneratorSummary, Incident, Iterations, MachineUse, MetricSummary, Opening, OperationSummary, Phases,
+    ReasonSummary, RecordsSummary, ScenarioChange, ScenarioInfo, ScenarioState, ScenarioSummary, Spread, Status,
+    StatusCount, Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, summary::VERSION,
 };
 use crate::exit::Exit;
 
@@ -100,6 +100,10 @@ impl Story {
             thresholds: judged.iter().map(|judged| self.threshold(judged)).collect(),
             scenarios,
             metrics: self.metrics(None),
+            generator: machine_use(
+                &Selection { totals: &self.totals, tags: Tags::default() },
+                self.opening.run.machine.cores,
+            ),
             incidents: self.incidents.clone(),
             records: self.records.clone(),
             previous: None,
@@ -158,6 +162,7 @@ impl Story {
     fn evidence(&self, judged: &[Judged], scenarios: &[ScenarioSummary], interrupted: bool) -> Evidence {
         // A search goes where a target, and perhaps the generator, can't follow; it has judged each of its steps itself.
         let steady = scenarios.iter().filter(|scenario| scenario.capacity.is_none());
+        let memory = if steady.clone().next().is_some() { Memory::of(&self.totals) } else { Memory::default() };
         let names = steady.clone().map(|scenario| scenario.name.clone());
         let open = steady.filter(|scenario| scenario.open_model);
         let searches: Vec<_> = scenarios.iter().filter_map(|scenario| searched(scenario, judged)).collect();
@@ -174,6 +179,7 @@ impl Story {
             thresholds: thresholds.collect(),
             searches: searches.clone(),
             generators: names.map(|name| (name.clone(), Saturation::of(&self.totals, &name))).collect(),
+            memory,
             arrivals: open
                 .map(|scenario| {
                     let Iterations { count, interrupted, dropped, .. } = scenario.iterations;
@@ -400,5 +406,24 @@ fn generator(of: &Selection<'_>, info: &ScenarioInfo) -> GeneratorSummary {
         start_delay: of.spread(Builtin::IterationStartDelay),
         late_share: saturation.late_share,
         busy_share: saturation.busy_share,
+        waited_share: saturation.waited_share,
     }
+}
+
+/// None if nobody looked.
+fn machine_use(of: &Selection<'_>, cores: usize) -> Option<MachineUse> {
+    let gauge = |metric| if let Some(Delta::Gauge(gauge)) = of.get(metric) { Some(gauge) } else { None };
+    let (cpu, machine) = (gauge(Builtin::GeneratorCpu)?, gauge(Builtin::GeneratorMachineCpu)?);
+    Some(MachineUse {
+        cores,
+        cpu_mean: cpu.mean(),
+        cpu_max: cpu.max,
+        machine_cpu_mean: machine.mean(),
+        machine_cpu_max: machine.max,
+        memory_max: gauge(Builtin::GeneratorMemory).map_or(0.0, |memory| memory.max),
+        memory_short_share: Memory::of(of.totals).short_share,
+        open_files_max: gauge(Builtin::GeneratorOpenFiles).map_or(0.0, |files| files.max),
+        network_received: of.sum(Builtin::GeneratorNetworkReceived),
+        network_sent: of.sum(Builtin::GeneratorNetworkSent),
+    })
 }

@@ -17,7 +17,7 @@ mod previous;
 mod records;
 mod replace;
 mod run_info;
-mod seconds;
+pub(crate) mod seconds;
 mod series;
 mod summary;
 mod trace;
@@ -34,7 +34,7 @@ pub use journal::{
 pub use records::{ColumnInfo, ColumnKind, RecordsSummary, SpanInfo, TableInfo};
 pub use run_info::{Machine, PluginInfo, RunInfo, Status, commit_of, digest_of, instant};
 pub use summary::{
-    CheckSummary, FailureKind, GeneratorSummary, Iterations, MetricSummary, OperationSummary, Phases,
+    CheckSummary, FailureKind, GeneratorSummary, Iterations, MachineUse, MetricSummary, OperationSummary, Phases,
     PreviousOperation, PreviousSummary, PreviousThreshold, ReasonSummary, ScenarioState, ScenarioSummary, Spread,
     StatusCount, Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary, summary_schema,
 };

@@ -33,7 +33,8 @@ pub struct PluginInfo {
     pub name: String,
     /// Its version, as it describes itself.
     pub version: String,
-    /// The digest of its component: `sha256:` and 64 hexadecimal digits.
+    /// The digest of its component or library: `sha256:` and 64 hexadecimal digits. Empty for a native plugin that is part of
+    /// kperf itself.
     pub digest: String,
     /// Where it came from: `built-in`, or the path in the suite.
     pub source: String,

@@ -31,6 +31,9 @@ pub struct Summary {
     pub scenarios: Vec<ScenarioSummary>,
     /// Metrics of plugins that belong to no scenario.
     pub metrics: Vec<MetricSummary>,
+    /// What kperf and its machine used while load was made; none where the machine does not tell.
+    #[serde(default)]
+    pub generator: Option<MachineUse>,
     /// What went wrong on the way, equal ones counted.
     pub incidents: Vec<Incident>,
     /// The files of records that plugins kept.
@@ -90,8 +93,8 @@ pub struct VerdictSummary {
 /// Something that the verdict rests on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReasonSummary {
-    /// A short word: `threshold-breached`, `no-samples`, `late-starts`, `busy-workers`, `dropped-arrivals`,
-    /// `no-capacity`, `missing-samples`, `interrupted`.
+    /// A short word: `threshold-breached`, `no-samples`, `late-starts`, `busy-workers`, `held-up-workers`,
+    /// `short-memory`, `dropped-arrivals`, `no-capacity`, `missing-samples`, `interrupted`.
     pub kind: String,
     /// The scenario that it is about, if it is about one.
     pub scenario: Option<String>,
@@ -314,6 +317,34 @@ pub struct GeneratorSummary {
     pub late_share: f64,
     /// The share of worker seconds that were at least 95 % busy.
     pub busy_share: f64,
+    /// The share of worker seconds of which at least half was spent ready to run without a CPU.
+    #[serde(default)]
+    pub waited_share: f64,
+}
+
+/// What kperf and its machine used while load was made, from one look a second.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MachineUse {
+    /// Cores of the machine.
+    pub cores: usize,
+    /// Cores that kperf itself used, on average.
+    pub cpu_mean: f64,
+    /// And in its busiest second.
+    pub cpu_max: f64,
+    /// The share of the machine's CPU that was used by whomever, on average.
+    pub machine_cpu_mean: f64,
+    /// And in its busiest second.
+    pub machine_cpu_max: f64,
+    /// The most memory that kperf itself occupied, in bytes.
+    pub memory_max: f64,
+    /// The share of seconds in which the machine was short of memory.
+    pub memory_short_share: f64,
+    /// The most files and sockets that kperf itself had open.
+    pub open_files_max: f64,
+    /// Bytes that the machine received, loopback left out.
+    pub network_received: f64,
+    /// Bytes that the machine sent, loopback left out.
+    pub network_sent: f64,
 }
 
 /// How values are spread.

@@ -170,15 +170,15 @@ impl Lender<'_> {
 }
 
 /// What of a URL is no secret.
-fn origin_of(url: &str) -> String {
+pub(super) fn origin_of(url: &str) -> String {
     url::Url::parse(url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
 }
 
-fn uri(url: &str) -> Result<Uri, String> {
+pub(super) fn uri(url: &str) -> Result<Uri, String> {
     url.parse().map_err(|error| format!("can't use the URL `{url}`: {error}"))
 }
 
-fn trust_of(target: &Target, folder: &Path) -> Result<Tls, String> {
+pub(super) fn trust_of(target: &Target, folder: &Path) -> Result<Tls, String> {
     let read = |path: &Located<String>| {
         std::fs::read(folder.join(&path.value))
             .map_err(|error| format!("can't read `{}` of target `{}`: {error}", path.value, target.name))
@@ -212,7 +212,7 @@ fn tls(config: TlsConfig<'_>, target: &str) -> Result<Tls, String> {
     }
 }
 
-fn origin(target: &Target, tls: Tls) -> OriginConfig {
+pub(super) fn origin(target: &Target, tls: Tls) -> OriginConfig {
     OriginConfig {
         tls,
         version: match target.http {
@@ -227,7 +227,7 @@ fn origin(target: &Target, tls: Tls) -> OriginConfig {
     }
 }
 
-fn requests(target: &Target) -> Result<RequestDefaults, String> {
+pub(super) fn requests(target: &Target) -> Result<RequestDefaults, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in &target.headers {
         let wrong = |error: String| format!("can't send the header `{name}` of target `{}`: {error}", target.name);

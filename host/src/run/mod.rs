@@ -6,9 +6,12 @@
 
 mod announcer;
 mod cleanup;
+mod exports;
+mod generator;
 mod interrupts;
 mod lending;
 mod monitor;
+mod native;
 mod observers;
 mod opening;
 mod recorder;
@@ -40,6 +43,7 @@ use crate::exit::Exit;
 use crate::plan::{Part, Plan, PlannedScenario};
 use crate::report::{self, End, Journal, Summary};
 use crate::terminal::{BAD, DOUBT, Display, FAINT, GOOD, Live};
+use exports::Exports;
 use interrupts::Interrupts;
 use lending::{Lender, Lending};
 use monitor::{Brief, LoadEnd, Monitor};
@@ -64,6 +68,8 @@ pub struct Options {
     pub out: Option<PathBuf>,
     /// Whether to leave on the target what the run creates there.
     pub keep: bool,
+    /// Where Prometheus may fetch series, in place of what the suite says.
+    pub metrics_listen: Option<std::net::SocketAddr>,
     /// Where progress is shown.
     pub display: Display,
 }
@@ -117,6 +123,13 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
     let interrupts = Interrupts::listen().map_err(|error| RunError::Machine(error.to_string()))?;
     let opening = opening::opening(plan, &secrets);
     let id = opening.run.id.clone();
+    let common = kperf_export::Common {
+        suite: plan.suite.name.clone(),
+        run: id.clone(),
+        start_unix_ns: opening.run.start_unix_ns,
+        ..kperf_export::Common::default()
+    };
+    let exports = Exports::start(plan, &secrets, &common, options.metrics_listen).map_err(RunError::Machine)?;
     let out = options.out.clone().unwrap_or_else(|| Path::new("results").join(&plan.suite.name).join(&id));
     let write = |error| RunError::Folder { dir: out.clone(), error };
     let journal = Journal::create(&out, opening).map_err(write)?;
@@ -138,13 +151,15 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
         interrupts,
         outbox: Arc::clone(&outbox),
         stand_ins: stand_ins.urls(),
+        exports: &exports,
     };
     let end = tokio::select! {
         end = run.carry_out(journal, simulated.as_ref().map(kperf_sim::Sim::url)) => end,
         never = secrets.keep_fresh() => match never {},
     };
     let left = run.left();
-    let (journal, reporters, forced) = match end {
+    let Run { interrupts, .. } = run;
+    let (mut journal, reporters, forced) = match end {
         Ok(Some(end)) => end,
         Ok(None) => {
             let undelivered = outbox.waiting();
@@ -155,7 +170,11 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
             return Err(write(error));
         }
     };
-    let interrupted = run.interrupts.any();
+    let interrupted = interrupts.any();
+    for incident in exports.finish().await {
+        crate::terminal::error(&incident.message);
+        journal.incident(incident).map_err(write)?;
+    }
     let forced = if interrupted { Some(Exit::Interrupted) } else { forced };
     journal.end(End { unix_ns: unix_ns(), interrupted, exit_code: forced.map(|exit| exit as u8) }).map_err(write)?;
     let summary = report::finish(&out)?;
@@ -163,7 +182,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
     let text = std::fs::read_to_string(out.join("summary.json")).map_err(write)?;
     let unreported = tokio::select! {
         unreported = reporters::tell_all(reporters, &text, exit == Exit::Pass) => unreported,
-        () = run.interrupts.twice() => Vec::new(),
+        () = interrupts.twice() => Vec::new(),
     };
     for Unreported { message, required } in unreported {
         crate::terminal::error(&message);
@@ -215,6 +234,7 @@ struct Run<'a> {
     interrupts: Interrupts,
     outbox: Arc<Outbox>,
     stand_ins: BTreeMap<StandIn, String>,
+    exports: &'a Exports,
 }
 
 impl Run<'_> {
@@ -371,6 +391,13 @@ impl Run<'_> {
                 return Ok(Some((journal, reporters, exit)));
             }
         };
+        let natives = match self.natives(lender, &messages).await {
+            Ok(natives) => natives,
+            Err((source, message)) => {
+                let (journal, _, exit) = self.not_ready(journal, &source, "start", message)?;
+                return Ok(Some((journal, reporters, exit)));
+            }
+        };
         let epoch = Instant::now() + LEAD;
         let (phase, signals) = signals();
         let (mut progress, mut shares) = (Vec::new(), Vec::new());
@@ -402,9 +429,21 @@ impl Run<'_> {
         collectors.iter_mut().for_each(|collector| collector.begin(epoch));
         give_way();
         let (plan, messages) = (self.plan, inbox);
-        let facts = lender.facts.clone();
-        let brief =
-            Brief { journal, registry, plan, epoch, progress, shares, reporters, messages, incidents, facts, phase };
+        let (facts, exports) = (lender.facts.clone(), self.exports);
+        let brief = Brief {
+            journal,
+            registry,
+            plan,
+            epoch,
+            progress,
+            shares,
+            reporters,
+            messages,
+            incidents,
+            facts,
+            phase,
+            exports,
+        };
         let tags: Vec<Tags> = stages.iter().map(|stage| stage.context.tags.clone()).collect();
         let mut monitor = Monitor::new(brief, &tags).map_err(|limit| std::io::Error::other(limit.to_string()))?;
         let names: Vec<String> = stages.iter().map(|stage| stage.plan.part.name.clone()).collect();
@@ -419,6 +458,12 @@ impl Run<'_> {
         for collector in collectors {
             tokio::select! {
                 finished = collector.finish(window.clone()) => failures.extend(finished.err()),
+                () = self.interrupts.twice() => return Ok(None),
+            }
+        }
+        for native in natives {
+            tokio::select! {
+                () = native.finish(window.start, window.end) => {}
                 () = self.interrupts.twice() => return Ok(None),
             }
         }

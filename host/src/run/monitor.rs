@@ -12,6 +12,8 @@ use kperf_metrics::{
 use kperf_plugin::{Event, Facts, Incident, ScenarioWindow, Window};
 use tokio::sync::{mpsc, watch};
 
+use super::exports::Exports;
+use super::generator::Generator;
 use super::interrupts::Interrupts;
 use super::reporters::ReporterHandle;
 use super::steering::{Ground, Steering};
@@ -88,6 +90,8 @@ pub(super) struct Monitor<'a> {
     facts: Facts,
     phase: watch::Sender<Phase>,
     pending: Option<Interval>,
+    generator: Generator,
+    exports: &'a Exports,
 }
 
 /// What the monitor is given.
@@ -106,6 +110,7 @@ pub(super) struct Brief<'a> {
     pub(super) incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
     pub(super) facts: Facts,
     pub(super) phase: watch::Sender<Phase>,
+    pub(super) exports: &'a Exports,
 }
 
 impl<'a> Monitor<'a> {
@@ -146,6 +151,7 @@ impl<'a> Monitor<'a> {
         }
         Ok(Self {
             totals: Totals::new(registry.clone()),
+            generator: Generator::new(&registry)?,
             shard,
             registry,
             journal: brief.journal,
@@ -158,6 +164,7 @@ impl<'a> Monitor<'a> {
             incidents: brief.incidents,
             facts: brief.facts,
             phase: brief.phase,
+            exports: brief.exports,
             pending: None,
         })
     }
@@ -321,6 +328,7 @@ impl<'a> Monitor<'a> {
     fn second(&mut self) -> io::Result<()> {
         self.start_those_due()?;
         self.gather();
+        self.generator.look(&mut self.shard);
         let mut interval = self.shard.take(unix_ns());
         if let Some(pending) = self.pending.take() {
             self.look(&pending);
@@ -328,6 +336,7 @@ impl<'a> Monitor<'a> {
         }
         self.totals.add(&interval);
         self.journal.interval(&self.registry, &interval)?;
+        self.exports.interval(&self.registry, &interval);
         while let Ok(incident) = self.incidents.try_recv() {
             self.note(incident)?;
         }

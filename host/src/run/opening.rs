@@ -27,6 +27,18 @@ pub(super) fn opening(plan: &Plan, secrets: &Secrets) -> Opening {
             plugins.push(info);
         }
     }
+    for native in &plan.natives {
+        let description = native.plugin.description();
+        let info = PluginInfo {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: native.plugin.digest().map_or_else(String::new, |digest| format!("sha256:{digest}")),
+            source: native.source.clone(),
+        };
+        if !plugins.contains(&info) {
+            plugins.push(info);
+        }
+    }
     let start = report::instant(start_unix_ns);
     Opening {
         run: RunInfo {

@@ -93,10 +93,11 @@ async fn planned(
     // Nothing else is needed, and it may not be here any more.
     suite.scenarios.clear();
     suite.collectors.clear();
+    suite.natives.clear();
     suite.thresholds.clear();
     let targets: BTreeSet<&str> = suite.reporters.iter().filter_map(|it| it.plugin.target_name()).collect();
     suite.targets = suite.targets.iter().filter(|(name, _)| targets.contains(name.as_str())).map(owned).collect();
-    plan::make(suite, Path::new(&opening.run.suite_folder), engine, 1, Some(1))
+    plan::make(suite, Path::new(&opening.run.suite_folder), engine, 1, Some(1), false)
         .await
         .map_err(|refused| ResendError::Suite(refused.diagnostics))
 }

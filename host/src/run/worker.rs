@@ -153,10 +153,12 @@ struct Ticker {
     pool: Rc<RunnerPool>,
     messages: mpsc::UnboundedSender<Message>,
     busy: SeriesId,
+    waiting: SeriesId,
     opened: SeriesId,
     reused: SeriesId,
     seen: kperf_http::PoolStats,
     cpu: Duration,
+    waited: Option<Duration>,
     at: Instant,
 }
 
@@ -170,10 +172,12 @@ impl Ticker {
             pool,
             messages: assignment.messages.clone(),
             busy: series(Builtin::WorkerCpu)?,
+            waiting: series(Builtin::WorkerCpuWait)?,
             opened: series(Builtin::HttpConnsOpened)?,
             reused: series(Builtin::HttpConnsReused)?,
             seen: kperf_http::PoolStats::default(),
             cpu: thread_cpu(),
+            waited: kperf_system::waited(),
             at: Instant::now(),
         })
     }
@@ -199,8 +203,14 @@ impl Ticker {
             let mut shard = self.context.shard.lock();
             // A last hand-over covers a fraction of a second, too little to say how busy the thread was.
             if elapsed > Duration::from_millis(500) {
-                shard.record(self.busy, cpu.saturating_sub(self.cpu).as_secs_f64() / elapsed.as_secs_f64());
-                (self.cpu, self.at) = (cpu, now);
+                let share =
+                    |now: Duration, then: Duration| now.saturating_sub(then).as_secs_f64() / elapsed.as_secs_f64();
+                shard.record(self.busy, share(cpu, self.cpu));
+                let waited = kperf_system::waited();
+                if let (Some(now), Some(then)) = (waited, self.waited) {
+                    shard.record(self.waiting, share(now, then));
+                }
+                (self.cpu, self.waited, self.at) = (cpu, waited, now);
             }
             shard.count(self.opened, (stats.opened_total - self.seen.opened_total) as f64);
             shard.count(self.reused, (stats.reused_total - self.seen.reused_total) as f64);

@@ -4,7 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::{BAD, DOUBT, FAINT, GOOD, STRONG, count, out, seconds};
-use crate::report::{MetricSummary, ScenarioSummary, Spread, Summary, ThresholdOutcome, ThresholdSummary};
+use crate::report::{MachineUse, MetricSummary, ScenarioSummary, Spread, Summary, ThresholdOutcome, ThresholdSummary};
 
 /// Prints the summary; the verdict only if `quiet`.
 pub fn print(summary: &Summary, quiet: bool) {
@@ -21,6 +21,7 @@ pub fn print(summary: &Summary, quiet: bool) {
             out(&format!("\n{STRONG}collected{STRONG:#}"));
             metrics(&summary.metrics);
         }
+        summary.generator.iter().for_each(generator);
         incidents(summary);
     }
     verdict(summary);
@@ -185,6 +186,29 @@ pub(super) fn named(value: f64, unit: &str) -> String {
         _ => Unit::None,
     };
     super::quantity(value, unit)
+}
+
+/// What kperf itself and its machine used, in one line.
+fn generator(used: &MachineUse) {
+    let figure = |value: f64| format!("{value:.2}");
+    out(&format!(
+        "\n{STRONG}generator{STRONG:#}  {} of {} cores (max {}), {}, {} open files; the machine {:.0} % busy (max {:.0} %){}; \
+         network {} in, {} out",
+        figure(used.cpu_mean),
+        used.cores,
+        figure(used.cpu_max),
+        named(used.memory_max, "bytes"),
+        count(used.open_files_max),
+        used.machine_cpu_mean * 100.0,
+        used.machine_cpu_max * 100.0,
+        if used.memory_short_share > 0.0 {
+            format!(", {BAD}short of memory in {:.0} % of seconds{BAD:#}", used.memory_short_share * 100.0)
+        } else {
+            String::new()
+        },
+        named(used.network_received, "bytes"),
+        named(used.network_sent, "bytes"),
+    ));
 }
 
 fn incidents(summary: &Summary) {

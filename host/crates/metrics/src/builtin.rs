@@ -65,6 +65,17 @@ builtins! {
     Checks "checks" Rate Ratio "share of checks that held, tagged with the check";
     GuestCpu "guest_cpu" Counter Seconds "CPU time spent inside plugins";
     WorkerCpu "worker_cpu" Distribution Ratio "share of each second that a worker thread was busy";
+    WorkerCpuWait "worker_cpu_wait" Distribution Ratio
+        "share of each second that a worker thread was ready to run and had no CPU";
+    GeneratorCpu "generator_cpu" Gauge None "cores that kperf itself used";
+    GeneratorMachineCpu "generator_machine_cpu" Gauge Ratio "share of the machine's CPU that was used, by whomever";
+    GeneratorMemory "generator_memory" Gauge Bytes "memory that kperf itself occupied";
+    GeneratorMemoryShort "generator_memory_short" Rate Ratio
+        "share of seconds in which the machine was short of memory";
+    GeneratorOpenFiles "generator_open_files" Gauge None "files and sockets that kperf itself had open";
+    GeneratorNetworkReceived "generator_network_received" Counter Bytes
+        "bytes that the machine received, loopback left out";
+    GeneratorNetworkSent "generator_network_sent" Counter Bytes "bytes that the machine sent, loopback left out";
     Capacity "capacity" Gauge None "the highest rate that held, in iterations per second (capacity search)";
 }
 

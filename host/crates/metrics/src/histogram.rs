@@ -193,6 +193,20 @@ impl Histogram {
         }
     }
 
+    /// How many values lie in each gap between ascending bounds, which belong to the gap below them; the last number is of those
+    /// beyond all. Values that share an HDR bucket with a bound count as this bound.
+    pub fn counts_between(&self, bounds: &[f64]) -> Vec<u64> {
+        let raw: Vec<u64> = bounds.iter().map(|bound| (bound * self.unit.scale()).round() as u64).collect();
+        let mut counts = vec![0; bounds.len() + 1];
+        for recorded in self.buckets.iter_recorded() {
+            let value = self.buckets.lowest_equivalent(recorded.value_iterated_to());
+            if let Some(count) = counts.get_mut(raw.partition_point(|bound| *bound < value)) {
+                *count += recorded.count_since_last_iteration();
+            }
+        }
+        counts
+    }
+
     /// The HDR buckets, for writers of HDR formats. Values are in the scale that the module describes.
     pub fn buckets(&self) -> &Hdr<u64> {
         &self.buckets
@@ -272,6 +286,16 @@ mod tests {
         assert_eq!(histogram.count(), 0);
         assert!(histogram.record(1e300));
         assert_eq!(histogram.max(), 86_400.0);
+    }
+
+    #[test]
+    fn values_are_counted_between_bounds() {
+        let mut histogram = Histogram::new(Unit::Seconds);
+        for ms in [1.0, 5.0, 5.001, 5.1, 10.0, 99.0, 100.0, 250.0] {
+            histogram.record(ms / 1e3);
+        }
+        assert_eq!(histogram.counts_between(&[0.005, 0.01, 0.1]), [3, 2, 2, 1]);
+        assert_eq!(histogram.counts_between(&[]), [8]);
     }
 
     #[test]

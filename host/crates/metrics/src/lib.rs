@@ -32,4 +32,4 @@ pub use shard::Shard;
 pub use tags::Tags;
 pub use threshold::{Aggregation, Comparison, Evaluation, Threshold, ThresholdError};
 pub use totals::Totals;
-pub use verdict::{Arrivals, Evidence, Judged, Outcome, Reason, Saturation, Searched, Verdict, judge};
+pub use verdict::{Arrivals, Evidence, Judged, Memory, Outcome, Reason, Saturation, Searched, Verdict, judge};

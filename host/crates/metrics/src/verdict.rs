@@ -22,6 +22,14 @@ const BUSY: f64 = 0.95;
 const BUSY_SHARE: f64 = 0.2;
 /// Fewer busy seconds than this are a start, not a state.
 const BUSY_SECONDS: f64 = 3.0;
+/// A worker thread that was ready to run for this share of a second, while the CPU did something else, is held up by others.
+const WAITED: f64 = 0.5;
+/// The share of such seconds that casts doubt, and how many of them there must be: a machine that is busy for a moment is common.
+const WAITED_SHARE: f64 = 0.2;
+const WAITED_SECONDS: f64 = 5.0;
+/// The share of seconds short of memory that casts doubt, and how many of them there must be.
+const SHORT_SHARE: f64 = 0.2;
+const SHORT_SECONDS: f64 = 3.0;
 /// The share of arrivals that may be dropped before the load was not the one that was asked for.
 const DROPPED_SHARE: f64 = 0.01;
 
@@ -71,10 +79,16 @@ pub struct Saturation {
     pub busy_share: f64,
     /// How many worker seconds those are.
     pub busy_seconds: f64,
+    /// The share of worker seconds of which at least half was spent ready to run without a CPU.
+    #[serde(default)]
+    pub waited_share: f64,
+    /// How many worker seconds those are.
+    #[serde(default)]
+    pub waited_seconds: f64,
 }
 
 impl Saturation {
-    /// Reads `iteration_start_delay` and `worker_cpu` of a scenario.
+    /// Reads `iteration_start_delay`, `worker_cpu` and `worker_cpu_wait` of a scenario.
     pub fn of(totals: &Totals, scenario: &str) -> Self {
         let selector = Tags::new([("scenario", scenario)]);
         let mut seen = Self::default();
@@ -87,6 +101,10 @@ impl Saturation {
             seen.busy_share = cpu.share_above(BUSY - 0.001);
             seen.busy_seconds = seen.busy_share * cpu.count() as f64;
         }
+        if let Some(Delta::Distribution(wait)) = totals.select(Builtin::WorkerCpuWait.name(), &selector) {
+            seen.waited_share = wait.share_above(WAITED - 0.001);
+            seen.waited_seconds = seen.waited_share * wait.count() as f64;
+        }
         seen
     }
 
@@ -98,6 +116,35 @@ impl Saturation {
     /// Whether the worker threads had no reserve.
     pub fn is_busy(&self) -> bool {
         self.busy_share > BUSY_SHARE && self.busy_seconds >= BUSY_SECONDS
+    }
+
+    /// Whether others kept the CPUs from the worker threads.
+    pub fn is_held_up(&self) -> bool {
+        self.waited_share > WAITED_SHARE && self.waited_seconds >= WAITED_SECONDS
+    }
+}
+
+/// Whether the machine that made the load had the memory for it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Memory {
+    /// The share of seconds in which it was short of memory.
+    pub short_share: f64,
+    /// How many seconds those are.
+    pub short_seconds: f64,
+}
+
+impl Memory {
+    /// Reads `generator_memory_short`.
+    pub fn of(totals: &Totals) -> Self {
+        match totals.select(Builtin::GeneratorMemoryShort.name(), &Tags::default()) {
+            Some(Delta::Rate(rate)) => Self { short_share: rate.share(), short_seconds: rate.trues as f64 },
+            _ => Self::default(),
+        }
+    }
+
+    /// Whether that went on for too long.
+    pub fn is_short(&self) -> bool {
+        self.short_share > SHORT_SHARE && self.short_seconds >= SHORT_SECONDS
     }
 }
 
@@ -128,6 +175,8 @@ pub struct Evidence {
     pub thresholds: Vec<Judged>,
     /// The generator, per scenario.
     pub generators: Vec<(String, Saturation)>,
+    /// The memory of the machine that made the load.
+    pub memory: Memory,
     /// Arrivals, per scenario in the open model.
     pub arrivals: Vec<Arrivals>,
     /// Capacity searches.
@@ -151,6 +200,10 @@ pub enum Reason {
     LateStarts(String, Saturation),
     /// Worker threads had no reserve.
     BusyWorkers(String, Saturation),
+    /// Others kept the CPUs from the worker threads.
+    HeldUpWorkers(String, Saturation),
+    /// The machine that made the load was short of memory.
+    ShortMemory(Memory),
     /// Arrivals could not start.
     DroppedArrivals(Arrivals),
     /// A capacity search gave no answer.
@@ -179,6 +232,8 @@ impl Reason {
             Self::NoSamples(_) => "no-samples",
             Self::LateStarts(..) => "late-starts",
             Self::BusyWorkers(..) => "busy-workers",
+            Self::HeldUpWorkers(..) => "held-up-workers",
+            Self::ShortMemory(_) => "short-memory",
             Self::DroppedArrivals(_) => "dropped-arrivals",
             Self::NoCapacity { .. } => "no-capacity",
             Self::MissingSamples { .. } => "missing-samples",
@@ -190,10 +245,12 @@ impl Reason {
     pub fn scenario(&self) -> Option<&str> {
         let name = match self {
             Self::Breach(judged) | Self::NoSamples(judged) => &judged.scenario,
-            Self::LateStarts(scenario, _) | Self::BusyWorkers(scenario, _) => scenario,
+            Self::LateStarts(scenario, _) | Self::BusyWorkers(scenario, _) | Self::HeldUpWorkers(scenario, _) => {
+                scenario
+            }
             Self::DroppedArrivals(arrivals) => &arrivals.scenario,
             Self::NoCapacity { scenario, .. } => scenario,
-            Self::MissingSamples { .. } | Self::Interrupted => return None,
+            Self::ShortMemory(_) | Self::MissingSamples { .. } | Self::Interrupted => return None,
         };
         Some(name.as_str()).filter(|name| !name.is_empty())
     }
@@ -221,6 +278,18 @@ impl fmt::Display for Reason {
                 "the worker threads of `{scenario}` were at their limit in {} of all seconds: raise `workers` if cores \
                  are free, lower the load, or spread it over several machines",
                 Unit::Ratio.show(seen.busy_share)
+            ),
+            Self::HeldUpWorkers(scenario, seen) => write!(
+                f,
+                "in {} of all seconds the worker threads of `{scenario}` waited for a CPU for half of the second or more: \
+                 other programs kept this machine busy, so stop them, lower the load, or make the load elsewhere",
+                Unit::Ratio.show(seen.waited_share)
+            ),
+            Self::ShortMemory(memory) => write!(
+                f,
+                "the machine that made the load was short of memory in {} of all seconds: stop other programs, or use a \
+                 machine with more memory",
+                Unit::Ratio.show(memory.short_share)
             ),
             Self::DroppedArrivals(Arrivals { scenario, due, dropped }) => write!(
                 f,
@@ -289,6 +358,12 @@ fn doubts(evidence: &Evidence) -> Vec<Reason> {
         if seen.is_busy() {
             doubts.push(Reason::BusyWorkers(scenario.clone(), *seen));
         }
+        if seen.is_held_up() {
+            doubts.push(Reason::HeldUpWorkers(scenario.clone(), *seen));
+        }
+    }
+    if evidence.memory.is_short() {
+        doubts.push(Reason::ShortMemory(evidence.memory));
     }
     let dropped = |a: &&Arrivals| a.dropped as f64 > a.due as f64 * DROPPED_SHARE;
     doubts.extend(evidence.arrivals.iter().filter(dropped).cloned().map(Reason::DroppedArrivals));
@@ -356,11 +431,52 @@ mod tests {
 
     #[test]
     fn without_thresholds_only_an_interruption_counts() {
-        let saturated = Saturation { busy_share: 1.0, busy_seconds: 60.0, late_share: 1.0, late_p99: 9.0 };
-        let mut evidence = Evidence { generators: vec![("s".into(), saturated)], dropped: 9, ..Evidence::default() };
+        let saturated = Saturation {
+            busy_share: 1.0,
+            busy_seconds: 60.0,
+            late_share: 1.0,
+            late_p99: 9.0,
+            waited_share: 1.0,
+            waited_seconds: 60.0,
+        };
+        let memory = Memory { short_share: 1.0, short_seconds: 60.0 };
+        let generators = vec![("s".into(), saturated)];
+        let mut evidence = Evidence { generators, memory, dropped: 9, ..Evidence::default() };
         assert_eq!(judge(&evidence).outcome, Outcome::Pass);
         evidence.interrupted = true;
         assert_eq!(judge(&evidence).outcome, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_machine_that_others_use_up_casts_doubt_once_it_lasts() {
+        let registry = Registry::default();
+        let wait = registry.series(Builtin::WorkerCpuWait.into(), Tags::new([("scenario", "s")])).unwrap();
+        let short = registry.series(Builtin::GeneratorMemoryShort.into(), Tags::default()).unwrap();
+        let seen = |held_up: u32, short_of_memory: u32| {
+            let mut shard = Shard::new(registry.clone(), 0);
+            for second in 0..20 {
+                shard.record(wait, if second < held_up { 0.5 } else { 0.2 });
+                shard.rate(short, second < short_of_memory);
+            }
+            let mut totals = Totals::new(registry.clone());
+            totals.add(&shard.take(1));
+            judge(&Evidence {
+                thresholds: vec![judged(Evaluation::Pass(0.5))],
+                generators: vec![("s".into(), Saturation::of(&totals, "s"))],
+                memory: Memory::of(&totals),
+                ..Evidence::default()
+            })
+        };
+        // A fifth of the time is borne.
+        assert_eq!(seen(4, 4).outcome, Outcome::Pass);
+        let doubtful = seen(5, 5);
+        assert_eq!(doubtful.outcome, Outcome::Inconclusive);
+        assert_eq!(kinds(&doubtful), ["held-up-workers", "short-memory"]);
+        assert!(doubtful.reasons[0].to_string().starts_with("in 25.00 % of all seconds"), "{}", doubtful.reasons[0]);
+        assert_eq!((doubtful.reasons[0].scenario(), doubtful.reasons[1].scenario()), (Some("s"), None));
+        let start = Saturation { waited_share: 1.0, waited_seconds: 4.0, ..Saturation::default() };
+        assert!(!start.is_held_up(), "a few seconds are no state");
+        assert!(!Memory { short_share: 1.0, short_seconds: 2.0 }.is_short());
     }
 
     #[test]

@@ -90,6 +90,13 @@ impl Credential {
         Ok(())
     }
 
+    /// Adds the header to those of a request of the host's own with this body.
+    pub fn attach(&self, headers: &mut http::HeaderMap, body: &[u8]) {
+        if let Some(value) = self.value(Some(body)) {
+            headers.insert(self.header.clone(), value);
+        }
+    }
+
     /// What stands in the header of a request with this body; none if the body has to be in memory for that and is not.
     pub(crate) fn value(&self, body: Option<&[u8]>) -> Option<HeaderValue> {
         let held = self.held.read();

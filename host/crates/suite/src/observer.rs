@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    native::{self, NativeCollector, is_native, read_native},
     node::Node,
     plugin_use::{self, Known, PluginUse, read_plugin_use},
     reader::{Reader, Section},
@@ -68,6 +69,9 @@ pub(crate) const COLLECTOR: TableSpec = TableSpec {
         plugin_use::TARGET,
         plugin_use::PARAMS,
         KeySpec::new("interval", SOME_DURATION, Need::Default("5s"), "From one observation to the next."),
+        native::NATIVE,
+        native::SHA256,
+        native::REQUIRED,
         plugin_use::ALLOW_HOSTS,
         plugin_use::CREDENTIALS,
         plugin_use::LIMITS_KEY,
@@ -120,10 +124,19 @@ pub(crate) const REPORTER: TableSpec = TableSpec {
     ],
 };
 
-pub(crate) fn read_collector(reader: &mut Reader<'_>, node: &Node, known: &Known<'_>) -> Option<Collector> {
+/// A collector on either side of the sandbox's wall.
+pub(crate) enum AnyCollector {
+    Sandboxed(Collector),
+    Native(NativeCollector),
+}
+
+pub(crate) fn read_collector(reader: &mut Reader<'_>, node: &Node, known: &Known<'_>) -> Option<AnyCollector> {
     let section = reader.section(&COLLECTOR, node)?;
     let interval = reader.value(&section, "interval");
-    Some(Collector { plugin: read_plugin_use(reader, &section, known)?, interval })
+    if let Some(native) = is_native(reader, &section) {
+        return read_native(reader, &section, known, native, interval).map(AnyCollector::Native);
+    }
+    Some(AnyCollector::Sandboxed(Collector { plugin: read_plugin_use(reader, &section, known)?, interval }))
 }
 
 pub(crate) fn read_reporter(reader: &mut Reader<'_>, node: &Node, known: &Known<'_>) -> Option<Reporter> {

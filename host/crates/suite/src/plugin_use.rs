@@ -127,7 +127,15 @@ impl Known<'_> {
     }
 }
 
+/// Reads the use of a plugin in the sandbox.
 pub(crate) fn read_plugin_use(reader: &mut Reader<'_>, section: &Section<'_>, known: &Known<'_>) -> Option<PluginUse> {
+    let used = read_use(reader, section, known)?;
+    reader.uses.push(used.clone());
+    Some(used)
+}
+
+/// Reads the keys that all uses of plugins share.
+pub(crate) fn read_use(reader: &mut Reader<'_>, section: &Section<'_>, known: &Known<'_>) -> Option<PluginUse> {
     let name = reader.located::<String>(section, "name");
     let plugin = reader.located::<String>(section, "plugin");
     let mode = reader.located(section, "mode");
@@ -157,7 +165,7 @@ pub(crate) fn read_plugin_use(reader: &mut Reader<'_>, section: &Section<'_>, kn
         Some(node) => read_limits(reader, node, Some(&known.limits)),
         None => None,
     };
-    let used = PluginUse {
+    Some(PluginUse {
         name: name?,
         plugin: plugin.map(plugin_ref)?,
         mode,
@@ -167,9 +175,7 @@ pub(crate) fn read_plugin_use(reader: &mut Reader<'_>, section: &Section<'_>, kn
         credentials: credentials.into_iter().map(|credential| credential.value).collect(),
         limits: limits.unwrap_or(known.limits),
         span: section.span,
-    };
-    reader.uses.push(used.clone());
-    Some(used)
+    })
 }
 
 fn plugin_ref(plugin: Located<String>) -> Located<PluginRef> {

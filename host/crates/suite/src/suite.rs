@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     credential::{CREDENTIAL, Credential, read_credential},
     environment::ENVIRONMENT,
+    export::{EXPORT, Export, read_export},
     limits::{LIMITS, Limits, read_limits},
     name::check_name,
+    native::NativeCollector,
     node::{Node, Table, Value},
-    observer::{COLLECTOR, Collector, REPORTER, Reporter, read_collector, read_reporter},
+    observer::{AnyCollector, COLLECTOR, Collector, REPORTER, Reporter, read_collector, read_reporter},
     plugin_use::{Known, PluginUse, SIMULATED_TARGET, TargetRef},
     reader::{Located, Reader, Section},
     scenario::{SCENARIO, Scenario, read_scenario},
@@ -43,8 +45,12 @@ pub struct Suite {
     pub thresholds: Vec<Threshold>,
     /// What observes the system under test.
     pub collectors: Vec<Collector>,
+    /// What observes it from outside the sandbox.
+    pub natives: Vec<NativeCollector>,
     /// Who is told.
     pub reporters: Vec<Reporter>,
+    /// Where series go while the run goes on.
+    pub export: Export,
     /// The texts that the spans point into.
     pub sources: Sources,
 }
@@ -70,7 +76,7 @@ impl Suite {
         used.collect()
     }
 
-    /// The plugins of scenarios, collectors and reporters, in this order.
+    /// The plugins of scenarios, collectors and reporters, in this order; native ones are not among them.
     pub fn plugins(&self) -> impl Iterator<Item = &PluginUse> {
         let scenarios = self.scenarios.iter().map(|scenario| &scenario.plugin);
         let collectors = self.collectors.iter().map(|collector| &collector.plugin);
@@ -123,6 +129,7 @@ pub(crate) const SUITE: TableSpec = TableSpec {
         KeySpec::new("scenario", Kind::List(&SCENARIO), Need::Required, "What runs; at least one."),
         KeySpec::new("collector", Kind::List(&COLLECTOR), Need::Absent("none"), "What observes the system under test."),
         KeySpec::new("reporter", Kind::List(&REPORTER), Need::Absent("none"), "Who is told about the result."),
+        KeySpec::new("export", Kind::Table(&EXPORT), Need::Absent("nowhere"), "Where series go while the run goes on."),
         KeySpec::new(
             ENVIRONMENTS,
             Kind::Tables(&ENVIRONMENT),
@@ -181,6 +188,7 @@ pub(crate) fn read_suite(reader: &mut Reader<'_>, root: &Table, environment: Opt
     let scenarios: Vec<_> = scenarios.iter().map(|node| read_scenario(reader, node, &known)).collect();
     let collectors: Vec<_> = collectors.iter().map(|node| read_collector(reader, node, &known)).collect();
     let reporters: Vec<_> = reporters.iter().map(|node| read_reporter(reader, node, &known)).collect();
+    let export = reader.find(&section, "export").0.map(|node| read_export(reader, node, &known));
     let thresholds = read_thresholds(reader, &section, "thresholds");
     if let Some(name) = &name {
         check_located_name(reader, name);
@@ -188,6 +196,13 @@ pub(crate) fn read_suite(reader: &mut Reader<'_>, root: &Table, environment: Opt
     check_names(reader, root, "scenario");
     check_names(reader, root, "collector");
     check_names(reader, root, "reporter");
+    let (mut sandboxed, mut natives) = (Vec::new(), Vec::new());
+    for collector in collectors {
+        match collector? {
+            AnyCollector::Sandboxed(collector) => sandboxed.push(collector),
+            AnyCollector::Native(collector) => natives.push(collector),
+        }
+    }
     Some(Suite {
         name: name?.value,
         description,
@@ -198,8 +213,10 @@ pub(crate) fn read_suite(reader: &mut Reader<'_>, root: &Table, environment: Opt
         simulated: simulated?,
         scenarios: scenarios.into_iter().collect::<Option<_>>()?,
         thresholds,
-        collectors: collectors.into_iter().collect::<Option<_>>()?,
+        collectors: sandboxed,
+        natives,
         reporters: reporters.into_iter().collect::<Option<_>>()?,
+        export: export.unwrap_or_else(|| Some(Export::default()))?,
         sources: reader.sources.clone(),
     })
 }

@@ -85,6 +85,20 @@ fn a_good_suite_means_what_it_should() {
                 out += &format!("  {:?} abort {:?}\n", threshold.text, threshold.abort);
             }
         }
+        for native in &suite.natives {
+            let digest = native.sha256.as_ref().map(|digest| &digest.value);
+            out += &format!("\nnative {:?} {digest:?} required {}\n", native.plugin.plugin.value, native.required);
+        }
+        if suite.export != kperf_suite::Export::default() {
+            let push = |push: &kperf_suite::Push| format!("{}{}", push.target.value, push.path);
+            out += &format!(
+                "\nexport {:?} {:?} {:?} {:?}\n",
+                suite.export.labels,
+                suite.export.prometheus.as_ref().map(|listen| listen.address.value),
+                suite.export.remote_write.as_ref().map(push),
+                suite.export.otlp.as_ref().map(push),
+            );
+        }
         for threshold in &suite.thresholds {
             out += &format!("\n{:?} abort {:?} {}", threshold.text, threshold.abort, threshold.severity);
         }
