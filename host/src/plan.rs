@@ -550,15 +550,17 @@ impl Plan {
             }
             text.push('\n');
         }
-        for (kind, parts, uses) in [
-            ("collector", &self.collectors, self.suite.collectors.iter().map(|it| &it.plugin).collect::<Vec<_>>()),
-            ("reporter", &self.reporters, self.suite.reporters.iter().map(|it| &it.plugin).collect()),
-        ] {
-            for (part, used) in parts.iter().zip(uses) {
-                let _ = writeln!(text, "{kind} {}", part.name);
-                self.show_part(&mut text, part, used);
-                text.push('\n');
-            }
+        for (part, collector) in self.collectors.iter().zip(&self.suite.collectors) {
+            let _ = writeln!(text, "collector {}", part.name);
+            self.show_part(&mut text, part, &collector.plugin);
+            text.push('\n');
+        }
+        for (part, reporter) in self.reporters.iter().zip(&self.suite.reporters) {
+            let _ = writeln!(text, "reporter {}", part.name);
+            self.show_part(&mut text, part, &reporter.plugin);
+            let on: Vec<&str> = reporter.on.iter().map(|it| it.word()).collect();
+            let hold = kperf_suite::DurationText(reporter.hold);
+            let _ = writeln!(text, "  speaks     on {}; of breaches after {hold}\n", on.join(", "));
         }
         for native in &self.natives {
             let description = native.plugin.description();

@@ -99,7 +99,7 @@ fn a_breach_in_the_middle_is_told_while_it_lasts() {
     let slow = "kperf/alerting/runs/http_req_duration{operation=create_run} p(95) < 1s";
     assert!(of("trigger", slow) < end);
     assert!(!alerts.iter().any(|it| it["body"]["event_action"] == "resolve" && it["body"]["dedup_key"] == slow));
-    assert_eq!(alerts[0]["body"]["routing_key"].as_str().unwrap().len(), 32, "the host wrote the key");
+    assert_eq!(alerts[0]["body"]["routing_key"], "[redacted]", "the host wrote the key");
 
     let messages = lines(&kperf.out().join("stand-ins/simulated-slack.jsonl"));
     assert!(messages.iter().all(|it| it["taken"] == true), "{messages:#?}");
@@ -172,6 +172,22 @@ fn a_required_reporter_that_fails_changes_the_exit_code() {
     let web = Target::start();
     let more = "[[reporter]]\nname = \"r\"\nplugin = \"faulty-reporter\"\nmode = \"trap\"\nrequired = true\n";
     Kperf::with(&suite(&web, more)).run().code(7);
+}
+
+#[test]
+fn a_result_knows_the_run_before() {
+    let web = Target::start();
+    let kperf = Kperf::with(&suite(&web, ""));
+    for out in ["runs/1", "runs/2"] {
+        kperf.call(&["run", "suite.toml", "--out", out]).code(0);
+    }
+    let runs = kperf.out().with_file_name("runs");
+    let [first, second] = ["1", "2"].map(|run| support::json(&runs.join(run).join("summary.json")));
+    assert_eq!(first["previous"], Value::Null);
+    assert_eq!((&second["previous"]["id"], &second["previous"]["outcome"]), (&first["run"]["id"], &json!("pass")));
+    let threshold = json!({"scenario": "reads", "text": "http_req_failed rate < 1%", "value": 0.0});
+    assert_eq!(second["previous"]["thresholds"], json!([threshold]));
+    assert_eq!(second["previous"]["operations"][0]["operation"], "get");
 }
 
 #[test]

@@ -190,7 +190,7 @@ pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
             exit = Exit::ReporterFailed;
         }
     }
-    stand_ins.write(&out).map_err(write)?;
+    stand_ins.write(&out, &secrets.redactor).map_err(write)?;
     Ok(Ended { exit, summary: Some(summary), undelivered: outbox.waiting(), out, left })
 }
 

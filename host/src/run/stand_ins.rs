@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use kperf_plugin::Redactor;
 use kperf_suite::StandIn;
 
 use crate::plan::Plan;
@@ -36,14 +37,14 @@ impl StandIns {
         self.0.iter().map(|(which, server)| (*which, server.url())).collect()
     }
 
-    /// Writes what they were told, one request a line.
-    pub(super) fn write(&self, out: &Path) -> std::io::Result<()> {
+    /// Writes what they were told, one request a line, without secrets.
+    pub(super) fn write(&self, out: &Path, redactor: &Redactor) -> std::io::Result<()> {
         for (which, server) in &self.0 {
             let folder = out.join(FOLDER);
             std::fs::create_dir_all(&folder)?;
             let mut file = std::fs::File::create(folder.join(format!("{}.jsonl", which.word())))?;
             for received in server.received() {
-                writeln!(file, "{}", serde_json::to_string(&received)?)?;
+                writeln!(file, "{}", redactor.redact(&serde_json::to_string(&received)?))?;
             }
         }
         Ok(())

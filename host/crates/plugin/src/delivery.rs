@@ -106,7 +106,7 @@ async fn attempts(
         }
         *tries += 1;
         let limit = services.plugin.requests.timeout.map_or(TRY, |timeout| timeout.min(TRY)).min(left);
-        let asked = match Sender::new(services, None, 0).exchange(request(letter, limit)).await {
+        let asked = match Sender::new(services, None, 0).exchange(request(services, letter, limit)).await {
             Err(Error::Denied(text)) => return Err(Undelivered::Denied(text)),
             Err(Error::Invalid(text)) => return Err(Undelivered::Refused(text)),
             Err(error) => {
@@ -123,10 +123,20 @@ async fn attempts(
             },
         };
         let pause = pause(*tries, asked, rand::random());
-        if Instant::now() + pause >= end {
+        tracing::debug!("{}: {why}; trying again in {pause:?}", services.plugin.name);
+        let again = Instant::now() + pause;
+        if !wait(again, last, &mut until).await {
             return Err(late(&why, *tries));
         }
-        tracing::debug!("{}: {why}; trying again in {pause:?}", services.plugin.name);
+    }
+}
+
+/// Waits until an instant; false if there is no time for that, as soon as it is known.
+async fn wait(again: Instant, last: Instant, until: &mut watch::Receiver<Option<Instant>>) -> bool {
+    loop {
+        if again >= (*until.borrow_and_update()).map_or(last, |until| until.min(last)) {
+            return false;
+        }
         let over = async {
             // Without a sender nobody ends the run early.
             if until.changed().await.is_err() {
@@ -134,8 +144,7 @@ async fn attempts(
             }
         };
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            // The time left is another one now; the pause is cut short at the worst.
+            () = tokio::time::sleep_until(again.into()) => return true,
             () = over => {}
         }
     }
@@ -187,16 +196,19 @@ fn judge(response: &kperf_http::Response, accepted: Option<&str>) -> Reply {
     }
 }
 
-fn request(letter: &Letter, limit: Duration) -> Request {
+fn request(services: &Services, letter: &Letter, limit: Duration) -> Request {
     let piece = |piece: &Piece| match piece {
         Piece::Text(text) => Chunk::Bytes(text.clone().into_bytes()),
         Piece::Secret(name) => Chunk::Secret(name.clone()),
     };
+    let mut headers = letter.headers.clone();
+    // For services that take a message and whose answer is lost.
+    headers.push(("idempotency-key".to_owned(), format!("{}-{}", services.plugin.run, letter.number)));
     Request {
         operation: letter.operation.clone(),
         method: letter.method.clone(),
         url: letter.url.clone(),
-        headers: letter.headers.clone(),
+        headers,
         body: letter.body.iter().map(piece).collect(),
         credential: letter.credential.clone(),
         timeout: Some(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)),
@@ -278,5 +290,18 @@ mod tests {
         assert_eq!(pause(1, Some(Duration::from_secs(30)), 0.0), Duration::from_secs(30));
         assert_eq!(pause(9, Some(Duration::from_secs(1)), 1.0), Duration::from_millis(1250));
         assert_eq!(pause(u32::MAX, None, 1.0), LONGEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_ends_when_there_is_no_time_for_it() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let (ends, mut until) = watch::channel(None);
+        assert!(wait(at(1), at(10), &mut until).await);
+        assert!(!wait(at(10), at(10), &mut until).await);
+        let (waited, ()) = tokio::join!(wait(at(8), at(10), &mut until), async {
+            ends.send_replace(Some(at(5)));
+        });
+        assert!(!waited, "the run is over before");
     }
 }

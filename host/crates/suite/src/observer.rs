@@ -55,7 +55,19 @@ pub enum Occasion {
 }
 
 impl Occasion {
-    const WORDS: [&str; 6] = ["start", "breach", "recovered", "fail", "pass", "always"];
+    /// How a suite calls it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Breach => "breach",
+            Self::Recovered => "recovered",
+            Self::Fail => "fail",
+            Self::Pass => "pass",
+            Self::Always => "always",
+        }
+    }
+
     const ALL: [Self; 6] = [Self::Start, Self::Breach, Self::Recovered, Self::Fail, Self::Pass, Self::Always];
 }
 
@@ -157,10 +169,10 @@ fn read_occasions(reader: &mut Reader<'_>, section: &Section<'_>) -> Vec<Occasio
     }
     let mut on = Vec::new();
     for word in written {
-        match Occasion::WORDS.iter().position(|known| *known == word.value) {
-            Some(place) => on.extend(Occasion::ALL.get(place)),
+        match Occasion::ALL.into_iter().find(|known| known.word() == word.value) {
+            Some(occasion) => on.push(occasion),
             None => {
-                let help = suggest::suggestion(&word.value, Occasion::WORDS.iter().copied());
+                let help = suggest::suggestion(&word.value, Occasion::ALL.iter().map(|known| known.word()));
                 reader.report(word.span, format!("`{}` is no occasion to tell something", word.value), help);
             }
         }
