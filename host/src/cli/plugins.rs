@@ -125,7 +125,9 @@ fn text(plugin: &Plugin) -> String {
         plugin.digest()
     );
     for mode in &description.modes {
-        let _ = write!(text, "\nmode {STRONG}{}{STRONG:#}: {}\n{:#}\n", mode.name, mode.description, mode.schema);
+        let target = if mode.needs_target { " (needs a target)" } else { "" };
+        let _ =
+            write!(text, "\nmode {STRONG}{}{STRONG:#}: {}{target}\n{:#}\n", mode.name, mode.description, mode.schema);
     }
     metrics(&mut text, &description.metrics);
     for table in &description.tables {

@@ -43,14 +43,25 @@ fn check(name: &str) {
 #[test]
 fn shipped_plugins_export_one_world() {
     let names: Vec<&str> = kperf_guests::names().collect();
-    let expected = ["faulty-runner", "http-collector", "http-runner", "kfp-runner", "markdown-reporter"];
+    let expected = [
+        "csv-reporter",
+        "faulty-runner",
+        "http-collector",
+        "http-runner",
+        "junit-reporter",
+        "kfp-runner",
+        "markdown-reporter",
+        "pagerduty-reporter",
+        "slack-reporter",
+        "webhook-reporter",
+    ];
     assert_eq!(names, expected);
     names.into_iter().for_each(check);
 }
 
 #[test]
 fn plugins_for_tests_are_components_too() {
-    ["blocking-runner", "fetch-runner"].into_iter().for_each(check);
+    ["blocking-runner", "fetch-runner", "faulty-reporter"].into_iter().for_each(check);
 }
 
 #[test]
