@@ -22,10 +22,13 @@ use support::{Kperf, Target};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
+/// A signature and the body that it is for.
+type Signed = (String, Vec<u8>);
+
 /// A server that takes everything, and remembers the signatures.
 #[derive(Default, Clone)]
 struct Sink {
-    signed: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    signed: Arc<Mutex<Vec<Signed>>>,
 }
 
 impl Service for Sink {

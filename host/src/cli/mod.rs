@@ -63,7 +63,7 @@ enum Command {
     },
     /// Run a simulated server
     #[command(subcommand)]
-    Simulate(Box<simulate::Simulate>),
+    Simulate(simulate::Simulate),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

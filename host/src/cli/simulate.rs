@@ -14,7 +14,7 @@ use crate::terminal;
 #[derive(Debug, Subcommand)]
 pub(super) enum Simulate {
     /// Kubeflow Pipelines: API and cluster
-    Kfp(Kfp),
+    Kfp(Box<Kfp>),
     /// Slack: incoming webhooks and chat.postMessage; prints what it is told
     Slack(Listener),
     /// PagerDuty: the Events API v2; prints what it is told
