@@ -20,7 +20,10 @@ pub(crate) const ENVIRONMENT: TableSpec = TableSpec {
           suite says.",
     keys: &[
         KeySpec::new("vars", Kind::ScalarMap, Need::Absent("as in the suite"), "Values of `${NAME}`."),
-        KeySpec::new("targets", Kind::Tables(&TARGET), Need::Absent("as in the suite"), 
+        KeySpec::new(
+            "targets",
+            Kind::Tables(&TARGET),
+            Need::Absent("as in the suite"),
             "Changed or further targets. A new `url` or `kubeconfig` takes the place of the old one.",
         ),
         KeySpec::new(
