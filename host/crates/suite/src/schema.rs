@@ -77,7 +77,7 @@ fn value(kind: Kind, extent: Extent) -> Json {
     let scalar = json!({ "type": ["string", "number", "boolean"] });
     match kind {
         Kind::Text => json!({ "type": "string" }),
-        Kind::Url => pattern("simulated|https?://.+"),
+        Kind::Url => pattern("simulated(-slack|-pagerduty)?|https?://.+"),
         Kind::Integer { min, max } => or_variable(&json!({ "type": "integer", "minimum": min, "maximum": max })),
         Kind::Factor => or_variable(&json!({ "type": "number", "exclusiveMinimum": 0 })),
         Kind::Bool => or_variable(&json!({ "type": "boolean" })),
