@@ -16,6 +16,9 @@ use crate::{
 /// For how many rounds events wait for a pod that nobody has seen.
 const PATIENCE: u64 = 3;
 
+/// Counters of what should not happen.
+const MISHAPS: [&str; 4] = ["k8s_pod_restarts", "k8s_oom_kills", "k8s_scheduling_failures", "k8s_mount_failures"];
+
 /// What is to be told.
 #[derive(Debug, Default)]
 pub struct News {
@@ -142,6 +145,10 @@ impl Book {
         let phase = |wanted: &str| self.pods.values().filter(|it| it.pod.status.phase == wanted).count() as f64;
         for (metric, wanted) in [("k8s_pods_pending", "Pending"), ("k8s_pods_running", "Running")] {
             self.news.samples.push(Sample::new(metric, phase(wanted)));
+        }
+        if round == 0 {
+            // So that a threshold on them has something to judge when nothing goes wrong.
+            self.news.samples.extend(MISHAPS.iter().map(|metric| Sample::new(metric, 0.0)));
         }
         std::mem::take(&mut self.news)
     }
@@ -398,7 +405,7 @@ mod tests {
     }
 
     fn figures(news: &News) -> Vec<(&str, f64, Option<u64>)> {
-        let own = news.samples.iter().filter(|it| !it.metric.starts_with("k8s_pods_") || it.metric == "k8s_pods_ended");
+        let own = news.samples.iter().filter(|it| !it.tags.is_empty());
         own.map(|it| (it.metric.as_str(), it.value, it.at.map(|at| at / 1_000_000_000))).collect()
     }
 

@@ -10,7 +10,9 @@ use kperf_plugin_sdk::{
     http::{Error, Request, Response},
 };
 
-use crate::object::{Change, List, Object, Status};
+use serde::de::DeserializeOwned;
+
+use crate::object::{Change, List, Status};
 
 /// How long a watch lasts.
 const WATCH_SECONDS: u32 = 1;
@@ -61,7 +63,7 @@ pub struct Resource {
 
 impl Resource {
     /// Everything that is there now, in pages of `page`. A page that has become too old begins the list anew.
-    pub async fn list<T: Object>(&self, page: u32) -> Result<Listed<T>, Failure> {
+    pub async fn list<T: DeserializeOwned>(&self, page: u32) -> Result<Listed<T>, Failure> {
         'anew: for _ in 0..3 {
             let (mut items, mut next) = (Vec::new(), String::new());
             loop {
@@ -89,7 +91,7 @@ impl Resource {
     }
 
     /// What happened since a version.
-    pub async fn watch<T: Object>(&self, version: &str) -> Result<Watched<T>, Failure> {
+    pub async fn watch<T: DeserializeOwned>(&self, version: &str) -> Result<Watched<T>, Failure> {
         let url = format!(
             "{}?{}watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={}",
             self.path,
@@ -105,7 +107,7 @@ impl Resource {
 }
 
 /// Reads a watch's lines.
-fn read<T: Object>(body: &[u8], version: &str) -> Result<Watched<T>, Failure> {
+fn read<T: DeserializeOwned>(body: &[u8], version: &str) -> Result<Watched<T>, Failure> {
     let (mut changes, mut version) = (Vec::new(), version.to_owned());
     for line in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let wrong = |error| Failure::new("json", format!("a line of a watch is not what was expected: {error}"));
@@ -133,7 +135,7 @@ fn read<T: Object>(body: &[u8], version: &str) -> Result<Watched<T>, Failure> {
 }
 
 /// The body of a `GET`.
-pub async fn get<T: serde::de::DeserializeOwned>(operation: &str, path: &str) -> Result<T, Failure> {
+pub async fn get<T: DeserializeOwned>(operation: &str, path: &str) -> Result<T, Failure> {
     accepted(send(operation, path).await?, path)?.json()
 }
 

@@ -16,6 +16,9 @@ struct Version {
     git_version: String,
 }
 
+/// A fact's key and what a node says about it.
+type Fact = (&'static str, fn(&Node) -> &str);
+
 /// Notes the facts. What may not be read is named and left out.
 pub async fn note(page: u32) -> Result<(), Failure> {
     let version: Version = get("version", "/version").await?;
@@ -39,7 +42,7 @@ pub async fn note(page: u32) -> Result<(), Failure> {
 
 /// What the nodes have in common, and how many have what where they differ: `6.8.0 (3), 6.1.0 (1)`.
 fn of_nodes(nodes: &[Node]) -> Vec<(&'static str, String)> {
-    let facts: [(&'static str, fn(&Node) -> &str); 7] = [
+    let facts: [Fact; 7] = [
         ("kernel", |node| &node.status.node_info.kernel_version),
         ("os", |node| &node.status.node_info.os_image),
         ("container_runtime", |node| &node.status.node_info.container_runtime_version),
@@ -48,7 +51,7 @@ fn of_nodes(nodes: &[Node]) -> Vec<(&'static str, String)> {
         ("node_cpu", |node| node.status.capacity.get("cpu").map_or("", String::as_str)),
         ("node_memory", |node| node.status.capacity.get("memory").map_or("", String::as_str)),
     ];
-    let told = |(key, read): (&'static str, fn(&Node) -> &str)| {
+    let told = |(key, read): Fact| {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for value in nodes.iter().map(read).filter(|value| !value.is_empty()) {
             *counts.entry(value).or_default() += 1;

@@ -51,11 +51,6 @@ pub struct Status {
     pub message: String,
 }
 
-/// What lists and watches are about.
-pub trait Object: for<'de> Deserialize<'de> {
-    fn metadata(&self) -> &Metadata;
-}
-
 /// A pod.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -63,12 +58,6 @@ pub struct Pod {
     pub metadata: Metadata,
     pub spec: PodSpec,
     pub status: PodStatus,
-}
-
-impl Object for Pod {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -199,12 +188,6 @@ pub struct Event {
     pub series: Option<Series>,
 }
 
-impl Object for Event {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
-}
-
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Reference {
@@ -244,12 +227,6 @@ impl Event {
 pub struct Node {
     pub metadata: Metadata,
     pub status: NodeStatus,
-}
-
-impl Object for Node {
-    fn metadata(&self) -> &Metadata {
-        &self.metadata
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]

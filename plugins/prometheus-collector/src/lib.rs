@@ -22,7 +22,7 @@ use kperf_plugin_sdk::{
 use serde::Deserialize;
 
 use api::{Answer, Server};
-use query::{Query, Type, Variables};
+use query::{Aggregate, Kind, Query, Type, Variables};
 use track::Track;
 
 /// The most points of a series in one answer; the server refuses more than 11,000.
@@ -293,8 +293,9 @@ impl Span {
 
 /// The samples of an instant query's answer, dated at an instant.
 fn instant_samples(query: &Query, answer: Answer, at: i64) -> Result<Vec<Sample>, Failure> {
-    // One place is enough of a grid.
-    let query = Query { kind: query::Kind::Gauge, ..query.clone() };
+    // One place is enough of a grid; at one place a counter does not rise.
+    let aggregate = if query.kind == Kind::Counter { Some(Aggregate::Sum) } else { query.aggregate };
+    let query = Query { kind: Kind::Gauge, aggregate, ..query.clone() };
     let mut track = Track::new(query, 1);
     let here = |mut series: api::Series| {
         series.points = series.points.into_iter().map(|(_, value)| (at, value)).collect();

@@ -172,8 +172,9 @@ impl Track {
             values.entry(label).or_default().insert(value);
         }
         let kept = |label: &str| self.query.labels.iter().any(|it| it == label);
-        let differ: Vec<&str> =
-            values.into_iter().filter(|(label, all)| all.len() > 1 && !kept(label)).map(|(label, _)| label).collect();
+        let everywhere = |label: &str| self.series.keys().all(|labels| labels.contains_key(label));
+        let differ = values.into_iter().filter(|(label, all)| !kept(label) && (all.len() > 1 || !everywhere(label)));
+        let differ: Vec<&str> = differ.map(|(label, _)| label).collect();
         let text = format!(
             "{count} series differ only in labels that are not kept ({}); keep them with `labels`, or say by `aggregate` what \
              becomes of them",

@@ -19,6 +19,11 @@ impl Query {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
+    /// Whether a parameter says yes, in one of the ways that Go reads.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        matches!(self.get(name), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
+    }
+
     /// A parameter that must be a whole number if it is there.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
         match self.get(name).filter(|text| !text.is_empty()) {

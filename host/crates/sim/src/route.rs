@@ -173,7 +173,7 @@ fn outside(method: &Method, path: &str) -> Result<Route, Lost> {
     match (method.as_str(), parts.as_slice()) {
         ("GET", ["kperf", "truth"]) => Ok(Route::WholeTruth),
         ("GET", ["kperf", "truth", "runs", id]) => Ok(Route::Truth(decoded(id))),
-        ("GET", ["version"]) => Ok(Route::Version),
+        ("GET", ["version"] | ["version", ""]) => Ok(Route::Version),
         ("GET", ["api", "v1", "nodes"]) => Ok(Route::Nodes),
         ("GET", ["api", "v1", "namespaces", namespace, "pods"]) => {
             Ok(Route::Kubernetes(Resource::Pods, decoded(namespace)))

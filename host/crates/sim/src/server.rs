@@ -231,7 +231,7 @@ fn kubernetes(
         Ok(selection) => selection,
         Err(refusal) => return whole((refusal.code, refusal.body)),
     };
-    if matches!(query.get("watch"), Some("1" | "true")) {
+    if query.flag("watch") {
         let watch = watch(Arc::clone(shared), reset, resource, selection, &query);
         let mut reply = Response::new(Either::Right(watch));
         reply.headers_mut().insert(CONTENT_TYPE, JSON);

@@ -63,7 +63,7 @@ pub(crate) fn watch(
         begin: Some(begin),
         since: 0,
         until: Instant::now() + seconds.min(LONGEST),
-        bookmarks: matches!(query.get("allowWatchBookmarks"), Some("1" | "true")),
+        bookmarks: query.flag("allowWatchBookmarks"),
         over: false,
     };
     StreamBody::new(Box::pin(unfold(watcher, Watcher::next)))

@@ -1,4 +1,4 @@
-//! The real Python SDK as the judge of how faithful the server is.
+//! The real Python SDK, and Kubernetes' own client, as the judges of how faithful the server is.
 #![expect(clippy::unwrap_used, reason = "what stops a test fails it")]
 
 use std::net::SocketAddr;
@@ -6,24 +6,30 @@ use std::process::Command;
 
 use kperf_sim::{Sim, SimConfig};
 
-fn content(config: SimConfig, mode: &str) {
+fn content(config: SimConfig, script: &str, mode: &str) {
     let config = SimConfig { speed: 20.0, create_rate: 0.0, authorize_rate: 0.0, ..config };
     let sim = Sim::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let python = std::env::var("KPERF_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kfp_client.py");
-    let output = Command::new(python).args([script, &sim.url(), mode]).output().unwrap();
+    let script = format!("{}/tests/{script}", env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(python).args([&script, &sim.url(), mode]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
 #[ignore = "needs the kfp Python package; .ci/run installs it"]
 fn the_python_sdk_is_content() {
-    content(SimConfig::default(), "single");
+    content(SimConfig::default(), "kfp_client.py", "single");
 }
 
 #[test]
 #[ignore = "needs the kfp Python package; .ci/run installs it"]
 fn the_python_sdk_is_content_among_many_users() {
     let denied = vec!["eve@example.com=*".parse().unwrap()];
-    content(SimConfig { multi_user: true, denied, ..SimConfig::default() }, "multi");
+    content(SimConfig { multi_user: true, denied, ..SimConfig::default() }, "kfp_client.py", "multi");
+}
+
+#[test]
+#[ignore = "needs the kubernetes Python package, which kfp brings; .ci/run installs it"]
+fn kubernetes_own_client_is_content() {
+    content(SimConfig::default(), "kubernetes_client.py", "");
 }

@@ -20,7 +20,12 @@ pub(crate) const ENVIRONMENT: TableSpec = TableSpec {
           suite says.",
     keys: &[
         KeySpec::new("vars", Kind::ScalarMap, Need::Absent("as in the suite"), "Values of `${NAME}`."),
-        KeySpec::new("targets", Kind::Tables(&TARGET), Need::Absent("as in the suite"), "Changed or further targets."),
+        KeySpec::new(
+            "targets",
+            Kind::Tables(&TARGET),
+            Need::Absent("as in the suite"),
+            "Changed or further targets. A new `url` or `kubeconfig` takes the place of the old one.",
+        ),
         KeySpec::new(
             "credentials",
             Kind::Tables(&CREDENTIAL),
@@ -164,9 +169,16 @@ fn merge_table(base: &mut Table, overlay: Table, path: &[&str]) {
             base.remove("env");
             base.remove("file");
         }
+        // A kubeconfig says whom to trust and who to be, too.
+        ["targets", _] if overlay.get("kubeconfig").is_some() => {
+            for key in ["url", "url_from", "ca", "insecure", "client_cert", "client_key"] {
+                base.remove(key);
+            }
+        }
         ["targets", _] if overlay.get("url").is_some() || overlay.get("url_from").is_some() => {
-            base.remove("url");
-            base.remove("url_from");
+            for key in ["url", "url_from", "kubeconfig", "context"] {
+                base.remove(key);
+            }
         }
         _ => {}
     }
