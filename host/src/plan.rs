@@ -1,6 +1,8 @@
 //! From a suite to a plan: plugins loaded, their parameters checked, files found. Up to here nothing runs and no traffic
 //! is sent.
 
+mod native;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,15 +11,15 @@ use std::time::Duration;
 
 use kperf_load::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search, SearchPlan, Stage};
 use kperf_metrics::{Builtin, MetricDef, Severity, Threshold, Unit};
-use kperf_native::LoadError;
 use kperf_plugin::{Engine, Plugin, World};
 use kperf_suite::{
-    Address, Diagnostic, Diagnostics, Kubeconfig, Located, NativeCollector, PluginRef, PluginUse, Shape, Sources, Span,
-    Suite, TargetRef,
+    Address, Diagnostic, Diagnostics, Kubeconfig, Located, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef,
 };
 
 use crate::kubeconfig::{self, Cluster};
 use crate::params::{self, Checked, KnownMetrics, Surroundings};
+
+pub use native::PlannedNative;
 
 /// What will run, with nothing left to find out but what the target and the machine say.
 pub struct Plan {
@@ -58,20 +60,6 @@ impl Part {
     pub fn metrics(&self) -> impl Iterator<Item = &MetricDef> {
         self.plugin.description().metrics.iter().chain(&self.params.metrics)
     }
-}
-
-/// A collector outside the sandbox.
-pub struct PlannedNative {
-    /// Its name in the suite.
-    pub name: String,
-    /// The plugin.
-    pub plugin: kperf_native::Plugin,
-    /// Where it came from: `built-in` or its path.
-    pub source: String,
-    /// One of its modes.
-    pub mode: String,
-    /// Its parameters.
-    pub params: Checked,
 }
 
 /// A scenario that is ready to run.
@@ -303,78 +291,6 @@ impl<'a> Planner<'a> {
             (None, _) => {
                 let message = format!("`{plugin}` has several modes");
                 self.report(wanted.plugin.span, message, &format!("add `mode`, one of `{}`", names.join("`, `")));
-                None
-            }
-        }
-    }
-
-    fn native(&mut self, wanted: &NativeCollector, allowed: bool) -> Option<PlannedNative> {
-        if !allowed {
-            let message = format!("the native plugin of `{}` is not allowed", wanted.plugin.name.value);
-            let help =
-                "add --allow-native if you trust its code: it runs outside the sandbox, as you, inside this process";
-            self.report(wanted.native.span, message, help);
-            return None;
-        }
-        let (plugin, source) = self.library(wanted)?;
-        let description = plugin.description();
-        let names: Vec<&str> = description.modes.iter().map(|mode| mode.name.as_str()).collect();
-        let at = self.mode(&wanted.plugin, &description.name, &names)?;
-        let mode = description.modes.get(at)?;
-        self.know(&description.metrics);
-        let surroundings = Surroundings { folder: self.folder, credentials: Some(&[]), metrics: &self.metrics };
-        match params::check(&wanted.plugin.params, &mode.schema, &surroundings, wanted.plugin.span) {
-            Ok(params) => {
-                let (name, mode) = (wanted.plugin.name.value.clone(), mode.name.clone());
-                Some(PlannedNative { name, source, mode, params, plugin })
-            }
-            Err(findings) => {
-                self.findings.extend(findings);
-                None
-            }
-        }
-    }
-
-    fn library(&mut self, wanted: &NativeCollector) -> Option<(kperf_native::Plugin, String)> {
-        let span = wanted.plugin.plugin.span;
-        let written = match &wanted.plugin.plugin.value {
-            PluginRef::Builtin(name) => {
-                let plugin = kperf_native::Plugin::builtin(name);
-                if plugin.is_none() {
-                    let help = kperf_suite::suggestion(name, kperf_native::names());
-                    self.report(span, format!("there is no built-in native plugin `{name}`"), &help);
-                }
-                return Some((plugin?, "built-in".to_owned()));
-            }
-            PluginRef::File(written) => written,
-        };
-        let path = self.folder.join(written);
-        let Some(sha256) = &wanted.sha256 else {
-            match kperf_native::Plugin::digest_of_file(&path) {
-                Ok(digest) => {
-                    let help = format!("if `{written}` is the file that you trust, add `sha256 = \"{digest}\"`");
-                    self.report(span, format!("the native plugin `{written}` is not pinned"), &help);
-                }
-                Err(error) => self.report(span, error.to_string(), "paths are relative to the suite"),
-            }
-            return None;
-        };
-        let key = (written.clone(), sha256.value.clone());
-        if let Some(known) = self.libraries.get(&key) {
-            return Some((known.clone(), written.clone()));
-        }
-        match kperf_native::Plugin::load(&path, &sha256.value, kperf_native::LOAD_LIMIT) {
-            Ok(plugin) => {
-                self.libraries.insert(key, plugin.clone());
-                Some((plugin, written.clone()))
-            }
-            Err(error @ (LoadError::Digest { .. } | LoadError::Read { .. })) => {
-                let place = if matches!(error, LoadError::Digest { .. }) { sha256.span } else { span };
-                self.findings.push(Diagnostic::new(place, error.to_string()));
-                None
-            }
-            Err(error) => {
-                self.plugin_findings.push(Diagnostic::new(span, format!("native plugin `{written}`: {error}")));
                 None
             }
         }

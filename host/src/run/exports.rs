@@ -76,7 +76,7 @@ impl Exports {
         let export = &plan.suite.export;
         let common = Common { labels: export.labels.clone(), ..common.clone() };
         let listen = listen.or_else(|| export.prometheus.as_ref().map(|listen| listen.address.value));
-        let listener = listen.map(|address| bind(address)).transpose()?;
+        let listener = listen.map(bind).transpose()?;
         let mut pushes = Vec::new();
         for (what, push, encoder, headers) in [
             (

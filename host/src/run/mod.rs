@@ -391,7 +391,11 @@ impl Run<'_> {
                 return Ok(Some((journal, reporters, exit)));
             }
         };
-        let natives = match self.natives(lender, &messages).await {
+        let natives = tokio::select! {
+            natives = self.natives(lender, &messages) => natives,
+            () = self.interrupts.once() => return Ok(Some((journal, reporters, None))),
+        };
+        let natives = match natives {
             Ok(natives) => natives,
             Err((source, message)) => {
                 let (journal, _, exit) = self.not_ready(journal, &source, "start", message)?;
