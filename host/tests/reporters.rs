@@ -70,13 +70,18 @@ fn lines(path: &Path) -> Vec<Value> {
 
 #[test]
 fn a_breach_in_the_middle_is_told_while_it_lasts() {
-    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scenarios/alerting.toml");
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scenarios/observability.toml");
     let kperf = Kperf::with("");
     let page = kperf.out().with_file_name("page.md");
-    let mut command = kperf.command(&["run", suite.to_str().unwrap(), "--out", "out"]);
+    let mut command = kperf.command(&["run", "--allow-native", suite.to_str().unwrap(), "--out", "out"]);
     command.env("GITHUB_STEP_SUMMARY", &page);
     support::Ended(command.output().unwrap()).code(3);
-    assert!(std::fs::read_to_string(page).unwrap().starts_with("# alerting: fail"));
+    assert!(std::fs::read_to_string(page).unwrap().starts_with("# observability: fail"));
+
+    let collected = kperf.summary()["metrics"].to_string();
+    for metric in ["k8s_pod_scheduling", "k8s_image_pull", "k8s_pod_startup", "system_cpu", "system_memory_used"] {
+        assert!(collected.contains(metric), "{metric} is not in {collected}");
+    }
 
     let journal = lines(&kperf.out().join("journal.jsonl"));
     let end = journal.iter().find_map(|line| line["scenario"]["finished"]["unix_ns"].as_u64()).unwrap();
@@ -95,11 +100,11 @@ fn a_breach_in_the_middle_is_told_while_it_lasts() {
             alerts.iter().filter(|it| it["body"]["event_action"] == action && it["body"]["dedup_key"] == key);
         found.next().unwrap_or_else(|| panic!("no {action} of {key} in {alerts:#?}"))["unix_ns"].as_u64().unwrap()
     };
-    let pile = "kperf/alerting/runs/vus value < 25";
+    let pile = "kperf/observability/runs/vus value < 25";
     let triggered = of("trigger", pile);
     assert!(breached + 2_000_000_000 <= triggered && triggered < recovered, "after the hold time, while load runs");
     assert!(recovered <= of("resolve", pile) && of("resolve", pile) < end);
-    let slow = "kperf/alerting/runs/http_req_duration{operation=create_run} p(95) < 1s";
+    let slow = "kperf/observability/runs/http_req_duration{operation=create_run} p(95) < 1s";
     assert!(of("trigger", slow) < end);
     assert!(!alerts.iter().any(|it| it["body"]["event_action"] == "resolve" && it["body"]["dedup_key"] == slow));
     assert_eq!(alerts[0]["body"]["routing_key"], "[redacted]", "the host wrote the key");
@@ -110,7 +115,7 @@ fn a_breach_in_the_middle_is_told_while_it_lasts() {
     assert!(messages[0]["body"].get("thread_ts").is_none());
     assert!(messages.len() >= 5 && messages[1..].iter().all(|it| it["body"]["thread_ts"] == *thread), "{messages:#?}");
     let texts: Vec<&str> = messages.iter().map(|it| it["body"]["text"].as_str().unwrap()).collect();
-    for part in ["has started", "is breached", "holds again", "alerting: fail"] {
+    for part in ["has started", "is breached", "holds again", "observability: fail"] {
         assert!(texts.iter().any(|text| text.contains(part)), "{part} is not in {texts:?}");
     }
 }
