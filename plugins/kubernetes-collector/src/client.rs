@@ -42,8 +42,8 @@ pub enum Happened<T> {
 /// What a watch has told.
 #[derive(Debug)]
 pub enum Watched<T> {
-    /// What happened, and up to which version that is everything.
-    Changes(Vec<Happened<T>>, String),
+    /// What happened, up to which version that is everything, and why objects could not be read, if some could not.
+    Changes(Vec<Happened<T>>, String, Vec<String>),
     /// The version is forgotten: only a fresh list helps.
     Gone,
 }
@@ -108,7 +108,7 @@ impl Resource {
 
 /// Reads a watch's lines.
 fn read<T: DeserializeOwned>(body: &[u8], version: &str) -> Result<Watched<T>, Failure> {
-    let (mut changes, mut version) = (Vec::new(), version.to_owned());
+    let (mut changes, mut version, mut unread) = (Vec::new(), version.to_owned(), Vec::new());
     for line in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let wrong = |error| Failure::new("json", format!("a line of a watch is not what was expected: {error}"));
         let change: Change = serde_json::from_slice(line).map_err(wrong)?;
@@ -123,15 +123,18 @@ fn read<T: DeserializeOwned>(body: &[u8], version: &str) -> Result<Watched<T>, F
         if let Some(newer) = change.object.pointer("/metadata/resourceVersion").and_then(serde_json::Value::as_str) {
             newer.clone_into(&mut version);
         }
-        match change.kind.as_str() {
-            "ADDED" | "MODIFIED" => {
-                changes.push(Happened::Changed(serde_json::from_value(change.object).map_err(wrong)?));
-            }
-            "DELETED" => changes.push(Happened::Deleted(serde_json::from_value(change.object).map_err(wrong)?)),
-            _ => {}
+        let happened = match change.kind.as_str() {
+            "ADDED" | "MODIFIED" => Happened::Changed,
+            "DELETED" => Happened::Deleted,
+            _ => continue,
+        };
+        // One that can't be read must not keep back those after it.
+        match serde_json::from_value(change.object) {
+            Ok(object) => changes.push(happened(object)),
+            Err(error) => unread.push(error.to_string()),
         }
     }
-    Ok(Watched::Changes(changes, version))
+    Ok(Watched::Changes(changes, version, unread))
 }
 
 /// The body of a `GET`.
@@ -204,12 +207,22 @@ mod tests {
             pod("b", 7),
             pod("", 9)
         );
-        let Watched::Changes(changes, version) = read::<Pod>(body.as_bytes(), "1").unwrap() else { panic!() };
+        let Watched::Changes(changes, version, _) = read::<Pod>(body.as_bytes(), "1").unwrap() else { panic!() };
         assert_eq!(version, "9");
         assert!(matches!(&changes[..], [Happened::Changed(a), Happened::Deleted(b)]
             if a.metadata.name == "a" && b.metadata.name == "b"));
-        let Watched::Changes(changes, version) = read::<Pod>(b"", "1").unwrap() else { panic!() };
+        let Watched::Changes(changes, version, _) = read::<Pod>(b"", "1").unwrap() else { panic!() };
         assert_eq!((changes.len(), version.as_str()), (0, "1"));
+    }
+
+    #[test]
+    fn an_object_that_can_not_be_read_keeps_back_no_other() {
+        let odd = r#"{"metadata":{"resourceVersion":"5","creationTimestamp":"yesterday"}}"#;
+        let body =
+            format!("{{\"type\":\"ADDED\",\"object\":{odd}}}\n{{\"type\":\"ADDED\",\"object\":{}}}\n", pod("b", 7));
+        let Watched::Changes(changes, version, unread) = read::<Pod>(body.as_bytes(), "1").unwrap() else { panic!() };
+        assert_eq!((changes.len(), version.as_str()), (1, "7"));
+        assert!(unread.len() == 1 && unread[0].contains("`yesterday` is no instant"), "{unread:?}");
     }
 
     #[test]

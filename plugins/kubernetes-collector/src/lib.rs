@@ -15,7 +15,9 @@ mod object;
 use std::cell::RefCell;
 
 use futures_util::future::join_all;
-use kperf_plugin_sdk::{Collection, Collector, Description, Failure, Window, export_collector, metrics, records};
+use kperf_plugin_sdk::{
+    Collection, Collector, Description, Failure, Window, export_collector, metrics, notes, records,
+};
 use serde::Deserialize;
 
 use book::{Book, News};
@@ -82,7 +84,8 @@ impl KubernetesCollector {
     async fn follow_pods(&self, namespace: &Namespace) -> Result<(), Failure> {
         let version = namespace.pods_version.borrow().clone();
         let version = match namespace.pods.watch::<Pod>(&version).await? {
-            Watched::Changes(changes, version) => {
+            Watched::Changes(changes, version, unread) => {
+                name(&unread);
                 let mut book = self.book.borrow_mut();
                 for change in changes {
                     match change {
@@ -105,7 +108,8 @@ impl KubernetesCollector {
     async fn follow_events(&self, namespace: &Namespace) -> Result<(), Failure> {
         let version = namespace.events_version.borrow().clone();
         let (events, version) = match namespace.events.watch::<Event>(&version).await? {
-            Watched::Changes(changes, version) => {
+            Watched::Changes(changes, version, unread) => {
+                name(&unread);
                 let there = changes.into_iter().filter_map(|change| match change {
                     Happened::Changed(event) => Some(event),
                     // An event's time is over; what it told is known.
@@ -131,6 +135,13 @@ impl KubernetesCollector {
         let news = self.book.borrow_mut().settle();
         tell(news);
         pods.into_iter().chain(events).collect()
+    }
+}
+
+/// Names objects that could not be read.
+fn name(unread: &[String]) {
+    if let Some(why) = unread.first() {
+        notes::incident("unread-object", &format!("an object is not what was expected: {why}"), unread.len() as u64);
     }
 }
 
