@@ -50,8 +50,10 @@ fn shipped_plugins_export_one_world() {
         "http-runner",
         "junit-reporter",
         "kfp-runner",
+        "kubernetes-collector",
         "markdown-reporter",
         "pagerduty-reporter",
+        "prometheus-collector",
         "slack-reporter",
         "webhook-reporter",
     ];
