@@ -380,23 +380,14 @@ impl Run<'_> {
         reporters: Vec<ReporterHandle>,
     ) -> std::io::Result<Option<Outcomes>> {
         let (messages, inbox) = mpsc::unbounded_channel();
-        let collectors = tokio::select! {
-            collectors = self.collectors(lender, &messages) => collectors,
+        let observers =
+            async { Ok((self.collectors(lender, &messages).await?, self.natives(lender, &messages).await?)) };
+        let observers = tokio::select! {
+            observers = observers => observers,
             () = self.interrupts.once() => return Ok(Some((journal, reporters, None))),
         };
-        let mut collectors = match collectors {
-            Ok(collectors) => collectors,
-            Err((source, message)) => {
-                let (journal, _, exit) = self.not_ready(journal, &source, "start", message)?;
-                return Ok(Some((journal, reporters, exit)));
-            }
-        };
-        let natives = tokio::select! {
-            natives = self.natives(lender, &messages) => natives,
-            () = self.interrupts.once() => return Ok(Some((journal, reporters, None))),
-        };
-        let natives = match natives {
-            Ok(natives) => natives,
+        let (mut collectors, natives) = match observers {
+            Ok(observers) => observers,
             Err((source, message)) => {
                 let (journal, _, exit) = self.not_ready(journal, &source, "start", message)?;
                 return Ok(Some((journal, reporters, exit)));

@@ -109,13 +109,16 @@ fn watch(name: &str, mut session: Session, mut book: Book, interval: Duration) -
     Ok(NativeHandle { finish, ended })
 }
 
+/// A metric with a sample's own tags.
+type Key = (String, Vec<(String, String)>);
+
 /// Where a collector's samples go.
 struct Book {
     name: Arc<str>,
     base: Tags,
     metrics: HashMap<String, MetricId>,
     /// None for what was refused, so that it is told once.
-    series: HashMap<(String, Vec<(String, String)>), Option<SeriesId>>,
+    series: HashMap<Key, Option<SeriesId>>,
     registry: kperf_metrics::Registry,
     incidents: Incidents,
     redactor: Redactor,

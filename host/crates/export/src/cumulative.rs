@@ -51,10 +51,8 @@ impl Cumulative {
         let series = series.as_mut()?;
         match (&mut series.value, delta) {
             (Value::Counter(sum), Delta::Counter(more)) => *sum += more,
-            (Value::Gauge(value), Delta::Gauge(gauge)) => {
-                if gauge.at >= series.at {
-                    (*value, series.at) = (gauge.last, gauge.at);
-                }
+            (Value::Gauge(value), Delta::Gauge(gauge)) if gauge.at >= series.at => {
+                (*value, series.at) = (gauge.last, gauge.at);
             }
             (Value::Rate { trues, total }, Delta::Rate(rate)) => {
                 *trues += rate.trues;
@@ -66,7 +64,7 @@ impl Cumulative {
                 *count += histogram.count();
                 *sum += histogram.sum();
             }
-            // A series has one kind.
+            // An older value of a gauge. A series has one kind.
             _ => {}
         }
         Some(series)

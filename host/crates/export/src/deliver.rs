@@ -17,6 +17,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How much of a refusal's text is told.
 const TOLD: usize = 300;
 
+/// Makes the headers of a request with this body.
+pub type Headers = Box<dyn Fn(&[u8]) -> HeaderMap>;
+
 /// Where bodies go.
 pub struct Destination {
     /// What it is called in the log.
@@ -27,8 +30,8 @@ pub struct Destination {
     pub origin: Origin,
     /// The path on it.
     pub path: PathAndQuery,
-    /// The headers of a request with this body; asked for each, since a credential may be renewed.
-    pub headers: Box<dyn Fn(&[u8]) -> HeaderMap>,
+    /// Asked for each request, since a credential may be renewed.
+    pub headers: Headers,
 }
 
 /// What became of the bodies.

@@ -19,7 +19,7 @@ mod wire;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use deliver::{Delivered, Destination, deliver};
+pub use deliver::{Delivered, Destination, Headers, deliver};
 pub use otlp::Otlp;
 pub use page::Page;
 pub use remote_write::RemoteWrite;

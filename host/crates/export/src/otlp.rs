@@ -150,7 +150,8 @@ struct Point {
 }
 
 impl Point {
-    fn new(&self, attributes: u32) -> Message {
+    /// A point without its value; the field of its attributes depends on what it is.
+    fn begun(&self, attributes: u32) -> Message {
         let mut point = Message::default();
         point.fixed64(field::POINT_START, self.start).fixed64(field::POINT_TIME, self.at);
         for attribute in &self.attributes {
@@ -160,7 +161,7 @@ impl Point {
     }
 
     fn number(&self, value: f64) -> Message {
-        let mut point = self.new(field::NUMBER_ATTRIBUTES);
+        let mut point = self.begun(field::NUMBER_ATTRIBUTES);
         point.double(field::NUMBER_AS_DOUBLE, value);
         point
     }
@@ -174,7 +175,7 @@ impl Point {
     }
 
     fn histogram(&self, counts: &[u64], count: u64, sum: f64, bounds: &[f64]) -> Message {
-        let mut point = self.new(field::HISTOGRAM_ATTRIBUTES);
+        let mut point = self.begun(field::HISTOGRAM_ATTRIBUTES);
         point
             .fixed64(field::HISTOGRAM_COUNT, count)
             .double(field::HISTOGRAM_SUM, sum)

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kperf_system::{Choice, Component, Machine, Observer, Pattern, Pressure, Stalled};
+use kperf_system::{Choice, Component, Machine, Observer, Pattern};
 use serde::Deserialize;
 
 use crate::{Collection, Collector, Failure, Kind, Level, Sink};
@@ -176,10 +176,8 @@ fn machine(sink: &mut Sink, then: &Machine, now: &Machine, elapsed: Duration) {
         }
     }
     let (Some(now), Some(then)) = (now.pressure, then.pressure) else { return };
-    let resources: [(&str, fn(&Pressure) -> Stalled); 3] =
-        [("cpu", |it| it.cpu), ("memory", |it| it.memory), ("io", |it| it.io)];
-    for (resource, of) in resources {
-        let (now, then) = (of(&now), of(&then));
+    let resources = [("cpu", now.cpu, then.cpu), ("memory", now.memory, then.memory), ("io", now.io, then.io)];
+    for (resource, now, then) in resources {
         for (stalled, now, then) in [("some", now.some, then.some), ("full", now.full, then.full)] {
             let tags = [("resource", resource), ("stalled", stalled)];
             sink.now("system_pressure", &tags, share(now, then, elapsed));
