@@ -42,7 +42,12 @@ pub fn description() -> Description {
             "Single operations, chosen by weights",
             &schema::of(&[TENANTS, FILLED, SHAPE, BROWSING, OPERATIONS], &["operations"]),
         )
-        .metric(api::ERRORS, MetricKind::Counter, Unit::None, "Requests that failed; tags `kind`, `operation`")
+        .metric(
+            api::ERRORS,
+            MetricKind::Counter,
+            Unit::None,
+            "Requests that failed; tags `error` (overload, not-found, ...), `call`, the operation",
+        )
         .metric(
             api::TENANT_DURATION,
             MetricKind::Distribution,

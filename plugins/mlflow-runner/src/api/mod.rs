@@ -23,7 +23,7 @@ pub use trouble::{Kind, Trouble};
 /// Where the paths of most of the API begin.
 const BASE: &str = "/api/2.0/mlflow";
 
-/// Errors by kind and operation.
+/// Errors by kind and operation; the tags `kind` and `operation` are the host's.
 pub const ERRORS: &str = "mlflow_errors";
 /// Service times by tenant.
 pub const TENANT_DURATION: &str = "mlflow_tenant_duration";
@@ -67,7 +67,7 @@ pub fn count(tenant: &Tenant, operation: &str, judged: &Result<Response, Trouble
 }
 
 fn error(kind: Kind, operation: &str) -> Sample {
-    Sample::new(ERRORS, 1.0).tag("kind", kind.word()).tag("operation", operation)
+    Sample::new(ERRORS, 1.0).tag("error", kind.word()).tag("call", operation)
 }
 
 fn get(operation: &str, path: &str, query: &[(&str, &str)]) -> Request {
