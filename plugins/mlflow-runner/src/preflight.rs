@@ -1,5 +1,7 @@
 //! What can be known before any load: each a line with how it went. Nothing is created.
 
+use std::collections::HashSet;
+
 use kperf_plugin_sdk::{Failure, Finding, Scenario};
 
 use crate::{
@@ -53,37 +55,46 @@ fn server(info: Result<workspaces::ServerInfo, Trouble>, version: &str) -> Findi
     }
 }
 
-/// Looks whether some of the workspaces are there and can be read.
+const WORKSPACES: &str = "workspaces";
+
+/// Looks whether the workspaces are there that should be.
 async fn look(tenants: &Tenants, wanted: Workspaces) -> Finding {
-    const NAME: &str = "workspaces";
+    let seen = match wanted {
+        Workspaces::Assume => read(tenants).await,
+        Workspaces::Create => workspaces::all().await.map(|names| there(tenants, &names)),
+    };
+    seen.unwrap_or_else(|trouble| {
+        let help = match trouble.kind {
+            Kind::Denied => ": give the target a credential that may use them",
+            Kind::NotFound => ": create it, or set workspaces = \"create\"",
+            _ => "",
+        };
+        Finding::fail(WORKSPACES, format!("{}{help}", trouble.message))
+    })
+}
+
+/// Reads in some of the workspaces.
+async fn read(tenants: &Tenants) -> Result<Finding, Trouble> {
     let step = tenants.all().len().div_ceil(TRIED).max(1);
     let tried: Vec<&Tenant> = tenants.all().iter().step_by(step).collect();
-    let mut there = Vec::new();
     for tenant in &tried {
-        match experiments::search(tenant, 1, "").await {
-            Ok(_) => there.push(tenant.name()),
-            Err(Trouble { kind: Kind::NotFound, message }) if wanted == Workspaces::Assume => {
-                let help = "create it, or set workspaces = \"create\"";
-                return Finding::fail(NAME, format!("`{}` is not there: {help} ({message})", tenant.name()));
-            }
-            Err(Trouble { kind: Kind::NotFound, .. }) => {}
-            Err(trouble) => {
-                let help =
-                    if trouble.kind == Kind::Denied { ": give the target a credential that may use it" } else { "" };
-                return Finding::fail(NAME, format!("`{}` can't be read{help}: {}", tenant.name(), trouble.message));
-            }
-        }
+        experiments::search(tenant, 1, "").await?;
     }
-    let (looked, all) = (tried.len(), tenants.all().len());
-    match (wanted, there.as_slice()) {
-        (Workspaces::Assume, _) => Finding::pass(NAME, format!("{all} tenants; {looked} looked at, all can be read")),
-        (Workspaces::Create, []) => Finding::pass(NAME, format!("{all} will be created, and removed in the end")),
-        (Workspaces::Create, there) => {
-            let names = there.join(", ");
-            Finding::warn(
-                NAME,
-                format!("{names} of {looked} looked at exist already: they are used, and not removed in the end"),
-            )
+    let message = format!("{} tenants; {} looked at, all can be read", tenants.all().len(), tried.len());
+    Ok(Finding::pass(WORKSPACES, message))
+}
+
+/// Says which workspaces are there already, out of the names of all.
+fn there(tenants: &Tenants, names: &[String]) -> Finding {
+    let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let there: Vec<&str> = tenants.all().iter().map(Tenant::name).filter(|name| names.contains(name)).collect();
+    let all = tenants.all().len();
+    match there.as_slice() {
+        [] => Finding::pass(WORKSPACES, format!("{all} will be created, and removed in the end")),
+        [first, ..] => {
+            let number = there.len();
+            let message = format!("{number} of {all} exist already ({first}, ...): they are used, and stay in the end");
+            Finding::warn(WORKSPACES, message)
         }
     }
 }
@@ -141,6 +152,15 @@ mod tests {
         assert_eq!(judged("MIXED", r#"{"training_share":0.2}"#, 5), Some(Outcome::Pass));
         assert_eq!(judged("MIXED", r#"{"training_share":0.2}"#, 4), Some(Outcome::Warn));
         assert_eq!(judged("MIXED", r#"{"training_share":0.2,"split":"requests"}"#, 4), None);
+    }
+
+    #[test]
+    fn workspaces_that_are_there_are_told() {
+        let tenants = Tenants::of(&serde_json::from_str(r#"{"tenants":3}"#).unwrap(), "r").unwrap();
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(there(&tenants, &names(&["default", "tenant-4"])).outcome, Outcome::Pass);
+        let seen = there(&tenants, &names(&["default", "tenant-2"]));
+        assert_eq!((seen.outcome, seen.message.starts_with("1 of 3 exist already (tenant-2")), (Outcome::Warn, true));
     }
 
     #[test]

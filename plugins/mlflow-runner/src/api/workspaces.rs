@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kperf_plugin_sdk::http::Request;
+use kperf_plugin_sdk::http::{Request, Response};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -30,7 +30,7 @@ struct Workspace {
 }
 
 /// Sends a request that is nobody's.
-async fn general(request: Request) -> Result<kperf_plugin_sdk::http::Response, Trouble> {
+async fn general(request: Request) -> Result<Response, Trouble> {
     let operation = request.operation.clone();
     let answer = request.send().await;
     answer
@@ -57,16 +57,25 @@ pub async fn create(tenant: &Tenant, description: &str) -> Result<String, Troubl
     general(request).await.map(|_| tenant.name().to_owned())
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Workspaces {
+    workspaces: Vec<Workspace>,
+}
+
+fn names(response: &Response) -> Result<Vec<String>, Trouble> {
+    let found: Workspaces = parse(response)?;
+    Ok(found.workspaces.into_iter().map(|workspace| workspace.name).collect())
+}
+
 /// The names of all workspaces that the tenant is shown.
 pub async fn list(tenant: &Tenant) -> Result<Vec<String>, Trouble> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Workspaces {
-        workspaces: Vec<Workspace>,
-    }
-    let response = send(tenant, Request::get(operation::LIST_WORKSPACES, WORKSPACES)).await?;
-    let found: Workspaces = parse(&response)?;
-    Ok(found.workspaces.into_iter().map(|workspace| workspace.name).collect())
+    names(&send(tenant, Request::get(operation::LIST_WORKSPACES, WORKSPACES)).await?)
+}
+
+/// The names of all workspaces that whoever asks is shown.
+pub async fn all() -> Result<Vec<String>, Trouble> {
+    names(&general(Request::get(operation::LIST_WORKSPACES, WORKSPACES)).await?)
 }
 
 /// The description of a tenant's workspace; none if there is no such workspace.
