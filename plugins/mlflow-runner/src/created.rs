@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use kperf_plugin_sdk::{
     Entry, Failure, clock,
     ledger::{self, Pending},
+    log,
 };
 
 use crate::{
@@ -118,7 +119,7 @@ async fn remove(entry: &Entry) -> Result<(), Failure> {
     let mut tries = 1;
     loop {
         let outcome = match entry.kind.as_str() {
-            WORKSPACE => remove_workspace(&tenant, name).await,
+            WORKSPACE => remove_workspace(&tenant, name, entry.id.is_some()).await,
             EXPERIMENT => remove_experiment(&tenant, name).await,
             PROMPT => prompts::remove(&tenant, name).await,
             other => return Err(unknown(other)),
@@ -131,14 +132,26 @@ async fn remove(entry: &Entry) -> Result<(), Failure> {
     }
 }
 
-/// Removes a workspace that a run has made: files first, because they could not be reached without it. One that somebody
-/// else has made under the same name stays.
-async fn remove_workspace(tenant: &Tenant, run: &str) -> Result<(), Trouble> {
-    if workspaces::description(tenant).await? != Some(description(run)) {
-        return Ok(());
+/// Removes a workspace that a run has made: files first, because they could not be reached without it.
+async fn remove_workspace(tenant: &Tenant, run: &str, answered: bool) -> Result<(), Trouble> {
+    match workspaces::description(tenant).await? {
+        None => Ok(()),
+        Some(text) if is_ours(&text, run, answered) => {
+            artifacts::remove_all(tenant).await?;
+            workspaces::remove(tenant).await
+        }
+        Some(text) => {
+            let name = tenant.name();
+            log::warn(&format!("the workspace {name} (`{text}`) was not made by run {run}: it stays"));
+            Ok(())
+        }
     }
-    artifacts::remove_all(tenant).await?;
-    workspaces::remove(tenant).await
+}
+
+/// Whether a workspace with this description was made by the run; `answered` is whether the server has said so. Somebody else may
+/// have one of the same name by now, and not every server keeps descriptions.
+fn is_ours(text: &str, run: &str, answered: bool) -> bool {
+    text == description(run) || (text.is_empty() && answered)
 }
 
 /// Removes an experiment, found by its name: ids may be used again.
@@ -149,4 +162,18 @@ async fn remove_experiment(tenant: &Tenant, name: &str) -> Result<(), Trouble> {
     }
     artifacts::remove_of_experiment(tenant, &found.experiment_id, &found.artifact_location).await?;
     experiments::remove(tenant, &found.experiment_id).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_this_run_has_made_is_removed() {
+        assert!(is_ours("made by kperf, run r1", "r1", false));
+        assert!(is_ours("", "r1", true));
+        assert!(!is_ours("", "r1", false));
+        assert!(!is_ours("made by kperf, run r2", "r1", true));
+        assert!(!is_ours("the team's", "r1", true));
+    }
 }
