@@ -33,6 +33,8 @@ pub struct Prefill<'a> {
     pub at_once: usize,
     /// What names begin with.
     pub marker: &'a str,
+    /// Whether it says how far it has come.
+    pub tells: bool,
 }
 
 impl Prefill<'_> {
@@ -43,13 +45,11 @@ impl Prefill<'_> {
         let all: u32 = missing.iter().sum();
         let ready = missing.iter().filter(|missing| **missing == 0).count();
         if all == 0 {
-            log::info(&format!("prefill: {ready} tenants have their {} experiments already", self.experiments));
+            self.tell(|| format!("{ready} tenants have their {} experiments already", self.experiments));
             return Ok(());
         }
-        log::info(&format!(
-            "prefill: {all} experiments are missing for {} tenants, {ready} are complete",
-            tenants.len() - ready
-        ));
+        let lacking = tenants.len() - ready;
+        self.tell(|| format!("{all} experiments are missing for {lacking} tenants, {ready} are complete"));
         let units = interleaved(&missing).filter_map(|place| tenants.get(place));
         let mut written = stream::iter(units).map(|tenant| self.experiment(tenant)).buffer_unordered(self.at_once);
         let (begun, mut told, mut done) = (clock::now(), clock::now(), 0_u32);
@@ -62,10 +62,16 @@ impl Prefill<'_> {
             let now = clock::now();
             if done == all || now - told >= BETWEEN {
                 told = now;
-                log::info(&progress(done, all, now - begun));
+                self.tell(|| progress(done, all, now - begun));
             }
         }
         Ok(())
+    }
+
+    fn tell(&self, text: impl FnOnce() -> String) {
+        if self.tells {
+            log::info(&format!("prefill: {}", text()));
+        }
     }
 
     /// How many experiments of the right size a tenant lacks.
@@ -112,10 +118,10 @@ fn interleaved(missing: &[u32]) -> impl Iterator<Item = usize> {
 
 fn progress(done: u32, all: u32, took: Duration) -> String {
     if done == all {
-        return format!("prefill: {all} experiments in {} s", took.as_secs());
+        return format!("{all} experiments in {} s", took.as_secs());
     }
     let left = took.as_secs_f64() / f64::from(done.max(1)) * f64::from(all - done);
-    format!("prefill: {done} of {all} experiments, about {left:.0} s left")
+    format!("{done} of {all} experiments, about {left:.0} s left")
 }
 
 #[cfg(test)]
@@ -131,7 +137,7 @@ mod tests {
     #[test]
     fn progress_tells_what_is_left() {
         let took = Duration::from_secs(30);
-        assert_eq!(progress(10, 40, took), "prefill: 10 of 40 experiments, about 90 s left");
-        assert_eq!(progress(40, 40, took), "prefill: 40 experiments in 30 s");
+        assert_eq!(progress(10, 40, took), "10 of 40 experiments, about 90 s left");
+        assert_eq!(progress(40, 40, took), "40 experiments in 30 s");
     }
 }

@@ -45,6 +45,7 @@ impl Stage {
                 log_batch: true,
                 at_once,
                 marker: &marker,
+                tells: true,
             };
             prefill.fill(&all).await?;
         }

@@ -19,6 +19,8 @@ pub async fn iterate(bench: &Bench, iteration: &Iteration) -> Result<(), Failure
         log_batch: bench.params.log_batch,
         at_once: 1,
         marker: &bench.marker,
+        // Shares are alike: one user speaks for all.
+        tells: first == 0,
     };
     prefill.fill(&tenants).await
 }
