@@ -11,8 +11,8 @@ pub struct Limits {
     pub memory: usize,
     /// The longest stretch that guest code may run without giving the processor back.
     pub cpu: Duration,
-    /// How long `describe`, `preflight`, `setup`, `open`, `teardown` and each call of a collector or reporter may take, and
-    /// how long a `cleanup` may go without removing anything.
+    /// How long `describe`, `preflight`, `open`, `teardown` and each call of a collector or reporter may take, how long a `setup`
+    /// may go without a word to the log or the ledger, and how long a `cleanup` without removing anything.
     pub call: Duration,
     /// How long one iteration may take. None is without end.
     pub iteration: Option<Duration>,

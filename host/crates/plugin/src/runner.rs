@@ -135,13 +135,21 @@ impl Runner {
     }
 
     /// Prepares the scenario, in an instance of its own, and gives the state for [`Runner::pool`] and
-    /// [`Runner::teardown`].
+    /// [`Runner::teardown`]. The call may go on as long as it logs something or creates something every `limits.call`.
     ///
     /// # Errors
-    /// If the plugin says so, broke down, took too long, or its state is larger than `limits.state`.
+    /// If the plugin says so, broke down, was silent for too long, or its state is larger than `limits.state`.
     pub async fn setup(&self) -> Result<Vec<u8>, CallError> {
         let scenario = self.scenario();
-        let state = self.once(async |exports, accessor| exports.call_setup(accessor, scenario).await).await?;
+        let state = self.once_within(Duration::MAX, async |exports, accessor| {
+            tokio::select! {
+                state = exports.call_setup(accessor, scenario) => state,
+                stopped = self.stalled("nothing was logged or created", || Some(self.services.last_heard())) => {
+                    Err(stopped.into())
+                }
+            }
+        });
+        let state = state.await?;
         let state = state.map_err(|failure| CallError::failed(&self.services, &failure))?;
         let (length, limit) = (state.len(), self.services.plugin.limits.state);
         if length > limit {
@@ -175,21 +183,22 @@ impl Runner {
         let done = self.once_within(Duration::MAX, async |exports, accessor| {
             tokio::select! {
                 done = exports.call_cleanup(accessor, scenario, entries) => done,
-                stopped = self.stalled() => Err(stopped.into()),
+                stopped = self.stalled("nothing was removed", || {
+                    self.services.plugin.ledger.as_ref().map(|book| book.last_removed())
+                }) => Err(stopped.into()),
             }
         });
         done.await?.map_err(|failure| CallError::failed(&self.services, &failure))
     }
 
-    /// Waits until nothing has been removed for `limits.call`.
-    async fn stalled(&self) -> Stopped {
+    /// Waits until nothing has happened for `limits.call`; `last` says when something did.
+    async fn stalled(&self, what: &str, last: impl Fn() -> Option<Instant>) -> Stopped {
         let limit = self.services.plugin.limits.call;
         let begun = Instant::now();
         loop {
-            let last = self.services.plugin.ledger.as_ref().map_or(begun, |book| book.last_removed().max(begun));
+            let last = last().map_or(begun, |last| last.max(begun));
             if last.elapsed() >= limit {
-                let message = format!("nothing was removed for {limit:?}");
-                return Stopped { fault: Fault::CallTimeout, message };
+                return Stopped { fault: Fault::CallTimeout, message: format!("{what} for {limit:?}") };
             }
             tokio::time::sleep_until((last + limit).into()).await;
         }

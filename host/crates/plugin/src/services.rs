@@ -43,6 +43,8 @@ struct State {
     samples: Meter,
     log_lines: Meter,
     ledger: Meter,
+    /// When the plugin last logged a line or spoke to the ledger; at first, when it was put to work.
+    heard: Instant,
     /// For `traceparent`; unlike the guests' streams it differs from run to run.
     trace: Stream,
 }
@@ -62,6 +64,7 @@ impl Services {
             samples: Meter::new(plugin.limits.samples),
             log_lines: Meter::new(plugin.limits.log_lines),
             ledger: Meter::new(plugin.limits.samples),
+            heard: Instant::now(),
             trace: Stream::new(rand::random()),
         };
         Arc::new(Self {
@@ -147,7 +150,9 @@ impl Services {
 
     /// Takes a word for the ledger from the budget. Unlike samples none may be dropped: beyond it the call ends.
     pub(crate) fn admit_word(&self) -> Result<(), Stopped> {
-        if self.state.lock().ledger.take(1, Instant::now()) == 1 {
+        let (mut state, now) = (self.state.lock(), Instant::now());
+        state.heard = now;
+        if state.ledger.take(1, now) == 1 {
             return Ok(());
         }
         let limit = self.plugin.limits.samples;
@@ -157,8 +162,9 @@ impl Services {
 
     /// Whether a log line may be written.
     pub(crate) fn admit_line(&self) -> bool {
-        let state = &mut *self.state.lock();
-        let granted = state.log_lines.take(1, Instant::now()) == 1;
+        let (state, now) = (&mut *self.state.lock(), Instant::now());
+        state.heard = now;
+        let granted = state.log_lines.take(1, now) == 1;
         if !granted {
             let limit = self.plugin.limits.log_lines;
             state.book.fault(Fault::LogFlood, 1, || {
@@ -168,6 +174,11 @@ impl Services {
             });
         }
         granted
+    }
+
+    /// When the plugin last logged a line or spoke to the ledger.
+    pub(crate) fn last_heard(&self) -> Instant {
+        self.state.lock().heard
     }
 
     /// Reports a fault.

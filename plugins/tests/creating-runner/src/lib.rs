@@ -9,6 +9,7 @@ use kperf_plugin_sdk::{
     ColumnType, Description, Entry, Failure, Iteration, Runner, Scenario, Table, Unit, clock, export_runner,
     http::Request,
     ledger::{self, Pending},
+    log,
     records::{self, Value},
 };
 use serde::Deserialize;
@@ -29,6 +30,7 @@ const PARAMETERS: &str = r#"{
     "remove": { "description": "Each iteration removes what it created.", "type": "boolean", "default": false },
     "trap_every": { "description": "Traps in each so-many-th iteration of a user, once the request was answered.", "type": "integer", "default": 0 },
     "fail_setup": { "description": "Setup creates a thing and fails.", "type": "boolean", "default": false },
+    "slow_setup": { "description": "Setup takes a second and a half, and logs now and then or not at all.", "enum": ["no", "telling", "silent"], "default": "no" },
     "cleanup": { "description": "How cleanup goes.", "enum": ["well", "fails", "traps", "hangs"], "default": "well" }
   }
 }"#;
@@ -40,6 +42,8 @@ struct Params {
     remove: bool,
     trap_every: u64,
     fail_setup: bool,
+    #[serde(default)]
+    slow_setup: String,
     cleanup: String,
 }
 
@@ -122,7 +126,16 @@ impl Runner for CreatingRunner {
     }
 
     async fn setup(scenario: Scenario) -> Result<Vec<u8>, Failure> {
-        if scenario.params::<Params>()?.fail_setup {
+        let params: Params = scenario.params()?;
+        for part in 0..5 {
+            match params.slow_setup.as_str() {
+                "telling" => log::info(&format!("part {part}")),
+                "silent" => {}
+                _ => break,
+            }
+            clock::sleep(Duration::from_millis(300)).await;
+        }
+        if params.fail_setup {
             create(&format!("{}-setup", scenario.run), false).await?;
             return Err(Failure::new("setup", "as the parameters want it"));
         }

@@ -130,3 +130,23 @@ fn a_cleanup_that_removes_nothing_for_too_long_is_ended() {
         assert!(matches!(error, CallError::Fault { fault: Fault::CallTimeout, .. }), "{error}");
     });
 }
+
+#[test]
+fn a_setup_may_take_long_if_it_says_something() {
+    on_worker(async {
+        let dir = tempfile::tempdir().unwrap();
+        let book = Ledger::create(dir.path()).unwrap().book("s");
+        let server = Server::start().await;
+        let worker = Worker::new();
+        let plugin = plugin("creating-runner").await;
+        let setup = async |how: &str| {
+            let params = format!(r#""cleanup": "well", "slow_setup": "{how}""#);
+            let mut context = creating("create", &server.url(), &params, &book);
+            context.limits.call = std::time::Duration::from_secs(1);
+            worker.runner(&plugin, context).setup().await
+        };
+        assert_eq!(setup("telling").await.unwrap(), Vec::<u8>::new());
+        let error = setup("silent").await.unwrap_err();
+        assert!(matches!(error, CallError::Fault { fault: Fault::CallTimeout, .. }), "{error}");
+    });
+}

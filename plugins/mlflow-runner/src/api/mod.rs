@@ -1,0 +1,110 @@
+//! The requests to MLflow's REST API, each under its operation's name and for one tenant.
+//!
+//! Every answer is judged here and counted by kind of error and by tenant, so that no caller has to.
+
+pub mod artifacts;
+pub mod experiments;
+pub mod prompts;
+pub mod runs;
+pub mod trouble;
+pub mod workspaces;
+
+use kperf_plugin_sdk::{
+    Failure,
+    http::{Request, Response},
+    metrics::{self, Sample},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{names::encode, tenant::Tenant};
+
+pub use trouble::{Kind, Trouble};
+
+/// Where the paths of most of the API begin.
+const BASE: &str = "/api/2.0/mlflow";
+
+/// Errors by kind and operation; the tags `kind` and `operation` are the host's.
+pub const ERRORS: &str = "mlflow_errors";
+/// Service times by tenant.
+pub const TENANT_DURATION: &str = "mlflow_tenant_duration";
+/// The share of requests that failed, by tenant.
+pub const TENANT_FAILED: &str = "mlflow_tenant_failed";
+
+/// Sends a request for a tenant and waits for an answer that is a success.
+pub async fn send(tenant: &Tenant, request: Request) -> Result<Response, Trouble> {
+    let operation = request.operation.clone();
+    let answer = tenant.sends(request).send().await;
+    let judged = answer
+        .map_err(|error| trouble::unanswered(&operation, error))
+        .and_then(|response| trouble::judge(&operation, response));
+    count(tenant, &operation, &judged);
+    judged
+}
+
+/// As `send`, and reads the answer's JSON.
+async fn read<T: DeserializeOwned>(tenant: &Tenant, request: Request) -> Result<T, Trouble> {
+    parse(&send(tenant, request).await?)
+}
+
+fn parse<T: DeserializeOwned>(response: &Response) -> Result<T, Trouble> {
+    response.json().map_err(Trouble::from)
+}
+
+/// Counts an answer for its tenant, and an error by its kind.
+pub fn count(tenant: &Tenant, operation: &str, judged: &Result<Response, Trouble>) {
+    let of_tenant = |metric: &str, value: f64| Sample::new(metric, value).tag("tenant", tenant.tag());
+    match judged {
+        Ok(response) => metrics::emit(&[
+            of_tenant(TENANT_DURATION, response.timing.duration as f64 / 1e9),
+            of_tenant(TENANT_FAILED, 0.0),
+        ]),
+        // Broken off by ourselves.
+        Err(Trouble { kind: Kind::Interrupted, .. }) => {}
+        Err(trouble) => {
+            metrics::emit(&[of_tenant(TENANT_FAILED, 1.0), error(trouble.kind, operation)]);
+        }
+    }
+}
+
+fn error(kind: Kind, operation: &str) -> Sample {
+    Sample::new(ERRORS, 1.0).tag("error", kind.word()).tag("call", operation)
+}
+
+fn get(operation: &str, path: &str, query: &[(&str, &str)]) -> Request {
+    let mut url = format!("{BASE}{path}");
+    for (at, (name, value)) in query.iter().enumerate() {
+        url.push(if at == 0 { '?' } else { '&' });
+        url.push_str(name);
+        url.push('=');
+        url.push_str(&encode(value));
+    }
+    Request::get(operation, url)
+}
+
+fn post(operation: &str, path: &str, body: &impl Serialize) -> Result<Request, Failure> {
+    Request::post(operation, format!("{BASE}{path}")).json(body)
+}
+
+fn delete(operation: &str, path: &str, body: &impl Serialize) -> Result<Request, Failure> {
+    Request::delete(operation, format!("{BASE}{path}")).json(body)
+}
+
+/// Whether something was removed, or was not there any more.
+async fn removed(tenant: &Tenant, request: Request) -> Result<(), Trouble> {
+    match send(tenant, request).await {
+        Ok(_) | Err(Trouble { kind: Kind::NotFound, .. }) => Ok(()),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_queries_are_encoded() {
+        let request = get("o", "/x", &[("a", "b c"), ("d", "`=1&")]);
+        assert_eq!(request.url, "/api/2.0/mlflow/x?a=b%20c&d=%60%3D1%26");
+        assert_eq!(get("o", "/x", &[]).url, "/api/2.0/mlflow/x");
+    }
+}

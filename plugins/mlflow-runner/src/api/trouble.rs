@@ -1,0 +1,216 @@
+//! Why a request did not bring what was asked for, and what that says about the server.
+
+use kperf_plugin_sdk::{
+    Failure,
+    http::{Error, Response},
+};
+use serde::Deserialize;
+
+/// How the server's own words begin when its pool of database connections is used up. It says so with status 400.
+const POOL: &str = "QueuePool limit";
+
+/// Kinds of errors: tags, and kinds of failed iterations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The server has too much to do.
+    Overload,
+    NotFound,
+    /// It is there already.
+    Conflict,
+    /// Not allowed, or not known who asks.
+    Denied,
+    /// The request is wrong.
+    ClientError,
+    ServerError,
+    /// No connection, or it broke.
+    Connection,
+    Timeout,
+    /// An answer that is none.
+    BadAnswer,
+    /// The run of the suite is being stopped.
+    Interrupted,
+    /// The host did not let the request out.
+    Refused,
+}
+
+impl Kind {
+    /// Its name in tags.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Overload => "overload",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::Denied => "denied",
+            Self::ClientError => "client-error",
+            Self::ServerError => "server-error",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::BadAnswer => "bad-answer",
+            Self::Interrupted => "interrupted",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// What a failed status means.
+    fn of(status: u16, code: &str, message: &str) -> Self {
+        match (status, code) {
+            _ if message.starts_with(POOL) => Self::Overload,
+            (429 | 503, _) => Self::Overload,
+            (409, _) | (_, "RESOURCE_ALREADY_EXISTS") => Self::Conflict,
+            (401 | 403, _) => Self::Denied,
+            (404, _) => Self::NotFound,
+            (300..500, _) => Self::ClientError,
+            _ => Self::ServerError,
+        }
+    }
+}
+
+/// A request that did not bring what was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    pub kind: Kind,
+    /// For people, with the server's own words.
+    pub message: String,
+}
+
+impl Trouble {
+    /// An answer that can't be right.
+    pub fn bad_answer(message: impl Into<String>) -> Self {
+        Self { kind: Kind::BadAnswer, message: message.into() }
+    }
+
+    /// Whether the server said that it did nothing. Overloaded it may have done half, and behind all others nobody knows.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.kind, Kind::NotFound | Kind::Conflict | Kind::Denied | Kind::ClientError | Kind::Refused)
+    }
+
+    /// Whether trying again may help.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.kind, Kind::Overload | Kind::ServerError | Kind::Connection | Kind::Timeout)
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::new(trouble.kind.word(), trouble.message)
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::bad_answer(failure.message)
+    }
+}
+
+/// What the host's error for an operation means.
+pub fn unanswered(operation: &str, error: Error) -> Trouble {
+    let kind = match &error {
+        Error::Connect(_) | Error::Tls(_) | Error::Protocol(_) => Kind::Connection,
+        Error::Timeout(_) => Kind::Timeout,
+        Error::TooLarge(_) => Kind::BadAnswer,
+        Error::Interrupted(_) => Kind::Interrupted,
+        Error::Denied(_) | Error::Invalid(_) => Kind::Refused,
+    };
+    Trouble { kind, message: format!("{operation}: {}", Failure::from(error).message) }
+}
+
+/// The answer, if it is a success: a status of the 200s, and no error code in its body.
+pub fn judge(operation: &str, response: Response) -> Result<Response, Trouble> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Body {
+        error_code: String,
+        message: String,
+        detail: String,
+    }
+    let success = (200..300).contains(&response.status);
+    if success && !names_an_error(&response.body) {
+        return Ok(response);
+    }
+    let status = response.status;
+    let body: Option<Body> = serde_json::from_slice(&response.body).ok();
+    if success && body.as_ref().is_none_or(|body| body.error_code.is_empty()) {
+        return Ok(response);
+    }
+    let Some(body) = body else {
+        let text = String::from_utf8_lossy(&response.body);
+        let kind = Kind::of(status, "", text.trim_start());
+        return Err(Trouble { kind, message: format!("{operation} answers {status}: {}", line(&text)) });
+    };
+    let text = if body.message.is_empty() { &body.detail } else { &body.message };
+    let kind = if success { Kind::BadAnswer } else { Kind::of(status, &body.error_code, text) };
+    Err(Trouble { kind, message: format!("{operation} answers {status} {}: {}", body.error_code, line(text)) })
+}
+
+/// Whether a body is JSON that may be an error's. Only then is it worth being read for that.
+fn names_an_error(body: &[u8]) -> bool {
+    const CODE: &[u8] = b"\"error_code\"";
+    let start = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    start == Some(&b'{') && body.windows(CODE.len()).any(|window| window == CODE)
+}
+
+/// The beginning of a text, on one line.
+fn line(text: &str) -> String {
+    let line = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c });
+    line.take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kperf_plugin_sdk::http::Timing;
+
+    use super::*;
+
+    fn kind(status: u16, body: &str) -> Option<Kind> {
+        let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
+        let response = Response { status, headers: Vec::new(), body: body.into(), timing };
+        judge("op", response).err().map(|trouble| trouble.kind)
+    }
+
+    #[test]
+    fn errors_are_told_apart() {
+        let error = |code: &str, message: &str| format!(r#"{{"error_code":"{code}","message":"{message}"}}"#);
+        let pool = error("BAD_REQUEST", "QueuePool limit of size 5 overflow 10 reached, connection timed out");
+        assert_eq!(kind(400, &pool), Some(Kind::Overload));
+        assert_eq!(kind(503, "busy"), Some(Kind::Overload));
+        assert_eq!(kind(429, ""), Some(Kind::Overload));
+        // The same words elsewhere are somebody's name.
+        let named = error("INVALID_PARAMETER_VALUE", "no such thing: QueuePool limit");
+        assert_eq!(kind(400, &named), Some(Kind::ClientError));
+        assert_eq!(kind(400, &error("RESOURCE_ALREADY_EXISTS", "there")), Some(Kind::Conflict));
+        assert_eq!(kind(404, &error("RESOURCE_DOES_NOT_EXIST", "gone")), Some(Kind::NotFound));
+        assert_eq!(kind(404, "<html>"), Some(Kind::NotFound));
+        assert_eq!(kind(401, "You are not authenticated."), Some(Kind::Denied));
+        assert_eq!(kind(403, "Permission denied"), Some(Kind::Denied));
+        assert_eq!(kind(500, &error("INVALID_STATE", "not empty")), Some(Kind::ServerError));
+        assert_eq!(kind(302, ""), Some(Kind::ClientError));
+    }
+
+    #[test]
+    fn a_success_is_any_body_without_an_error_code() {
+        assert_eq!(kind(200, ""), None);
+        assert_eq!(kind(200, "{}"), None);
+        assert_eq!(kind(201, r#"{"name":"\"error_code\""}"#), None);
+        assert_eq!(kind(200, "plain \"error_code\""), None);
+        assert_eq!(kind(200, "\n{\"error_code\":\"INTERNAL_ERROR\",\"message\":\"x\"}"), Some(Kind::BadAnswer));
+    }
+
+    #[test]
+    fn only_a_clear_no_is_a_refusal() {
+        let trouble = |kind| Trouble { kind, message: String::new() };
+        assert!(trouble(Kind::Conflict).is_refusal() && trouble(Kind::ClientError).is_refusal());
+        for kind in
+            [Kind::Overload, Kind::ServerError, Kind::Connection, Kind::Timeout, Kind::BadAnswer, Kind::Interrupted]
+        {
+            assert!(!trouble(kind).is_refusal(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn messages_are_one_line_with_the_servers_words() {
+        let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
+        let body = r#"{"detail":"Invalid\npath"}"#.into();
+        let trouble = judge("op", Response { status: 400, headers: Vec::new(), body, timing }).unwrap_err();
+        assert_eq!(trouble.message, "op answers 400 : Invalid path");
+    }
+}

@@ -1,0 +1,102 @@
+//! Workspaces, and what the server says of itself.
+
+use std::time::Duration;
+
+use kperf_plugin_sdk::http::{Request, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Kind, Trouble, parse, removed, send, trouble};
+use crate::{operation, tenant::Tenant};
+
+const WORKSPACES: &str = "/api/3.0/mlflow/workspaces";
+
+/// How long removing a workspace with everything in it may take.
+const REMOVAL: Duration = Duration::from_secs(300);
+
+/// What a server says of itself.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ServerInfo {
+    pub workspaces_enabled: Option<bool>,
+    pub store_type: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Workspace {
+    name: String,
+    description: String,
+}
+
+/// Sends a request that is nobody's.
+async fn general(request: Request) -> Result<Response, Trouble> {
+    let operation = request.operation.clone();
+    let answer = request.send().await;
+    answer
+        .map_err(|error| trouble::unanswered(&operation, error))
+        .and_then(|response| trouble::judge(&operation, response))
+}
+
+/// What the server says of itself.
+pub async fn server_info() -> Result<ServerInfo, Trouble> {
+    parse(&general(Request::get("server_info", "/api/3.0/mlflow/server-info")).await?)
+}
+
+/// The server's version; empty if it does not tell.
+pub async fn version() -> String {
+    let answer = general(Request::get("version", "/version")).await;
+    answer.map(|response| String::from_utf8_lossy(&response.body).chars().take(40).collect()).unwrap_or_default()
+}
+
+/// Creates a tenant's workspace. Returns its name. No header goes with this request: the workspace that it would name is not
+/// there yet.
+pub async fn create(tenant: &Tenant, description: &str) -> Result<String, Trouble> {
+    let body = json!({ "name": tenant.name(), "description": description });
+    let request = Request::post("create_workspace", WORKSPACES).json(&body)?;
+    general(request).await.map(|_| tenant.name().to_owned())
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Workspaces {
+    workspaces: Vec<Workspace>,
+}
+
+fn names(response: &Response) -> Result<Vec<String>, Trouble> {
+    let found: Workspaces = parse(response)?;
+    Ok(found.workspaces.into_iter().map(|workspace| workspace.name).collect())
+}
+
+/// The names of all workspaces that the tenant is shown.
+pub async fn list(tenant: &Tenant) -> Result<Vec<String>, Trouble> {
+    names(&send(tenant, Request::get(operation::LIST_WORKSPACES, WORKSPACES)).await?)
+}
+
+/// The names of all workspaces that whoever asks is shown.
+pub async fn all() -> Result<Vec<String>, Trouble> {
+    names(&general(Request::get(operation::LIST_WORKSPACES, WORKSPACES)).await?)
+}
+
+/// The description of a tenant's workspace; none if there is no such workspace.
+pub async fn description(tenant: &Tenant) -> Result<Option<String>, Trouble> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Answer {
+        workspace: Workspace,
+    }
+    let request = Request::get("get_workspace", format!("{WORKSPACES}/{}", tenant.name()));
+    match send(tenant, request).await {
+        Ok(response) => Ok(Some(parse::<Answer>(&response)?.workspace.description)),
+        Err(Trouble { kind: Kind::NotFound, .. }) => Ok(None),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// Removes a tenant's workspace with everything in it, but for the artifacts' files: those go before.
+pub async fn remove(tenant: &Tenant) -> Result<(), Trouble> {
+    let url = format!("{WORKSPACES}/{}?mode=CASCADE", tenant.name());
+    let mut request = Request::delete("delete_workspace", url);
+    request.timeout = Some(REMOVAL.as_nanos() as u64);
+    removed(tenant, request).await
+}

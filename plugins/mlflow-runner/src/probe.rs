@@ -1,0 +1,324 @@
+//! Ways to see what another tenant has, and what an answer says about them.
+
+use kperf_plugin_sdk::http::{Request, Response, StatusRange};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{self, Kind, Trouble, artifacts, experiments::Experiment, prompts, prompts::Prompt, trouble},
+    exhibit::{self, Exhibit},
+    names::encode,
+    tenant::Tenant,
+};
+
+const BASE: &str = "/api/2.0/mlflow";
+const REQUEST_ID: &str = "x-request-id";
+
+/// Something that a tenant tries with another one's exhibit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    // Lists that must not have it.
+    SearchExperiments,
+    FindExperiment,
+    SearchPrompts,
+    SearchRuns,
+    // Reads that must be refused.
+    GetExperiment,
+    GetRun,
+    GetPrompt,
+    ListArtifacts,
+    FetchArtifact,
+    FetchArtifactOfWorkspace,
+    WithoutWorkspace,
+    // Writes that must be refused.
+    CreateRun,
+    LogMetric,
+    LogArtifact,
+    DeleteExperiment,
+}
+
+impl Probe {
+    pub const ALL: [Self; 15] = [
+        Self::SearchExperiments,
+        Self::FindExperiment,
+        Self::SearchPrompts,
+        Self::SearchRuns,
+        Self::GetExperiment,
+        Self::GetRun,
+        Self::GetPrompt,
+        Self::ListArtifacts,
+        Self::FetchArtifact,
+        Self::FetchArtifactOfWorkspace,
+        Self::WithoutWorkspace,
+        Self::CreateRun,
+        Self::LogMetric,
+        Self::LogArtifact,
+        Self::DeleteExperiment,
+    ];
+
+    /// What its requests are measured under.
+    pub fn operation(self) -> &'static str {
+        match self {
+            Self::SearchExperiments => "probe_search_experiments",
+            Self::FindExperiment => "probe_find_experiment",
+            Self::SearchPrompts => "probe_search_prompts",
+            Self::SearchRuns => "probe_search_runs",
+            Self::GetExperiment => "probe_get_experiment",
+            Self::GetRun => "probe_get_run",
+            Self::GetPrompt => "probe_get_prompt",
+            Self::ListArtifacts => "probe_list_artifacts",
+            Self::FetchArtifact => "probe_fetch_artifact",
+            Self::FetchArtifactOfWorkspace => "probe_fetch_artifact_of_workspace",
+            Self::WithoutWorkspace => "probe_without_workspace",
+            Self::CreateRun => "probe_create_run",
+            Self::LogMetric => "probe_log_metric",
+            Self::LogArtifact => "probe_log_artifact",
+            Self::DeleteExperiment => "probe_delete_experiment",
+        }
+    }
+
+    /// Whether it would change something if it were let.
+    pub fn writes(self) -> bool {
+        matches!(self, Self::CreateRun | Self::LogMetric | Self::LogArtifact | Self::DeleteExperiment)
+    }
+
+    /// Whether its request is a tenant's.
+    pub fn has_viewer(self) -> bool {
+        self != Self::WithoutWorkspace
+    }
+}
+
+/// Who looks at what.
+pub struct Scene<'a> {
+    pub viewer: &'a Tenant,
+    pub owner: &'a Tenant,
+    /// The owner's.
+    pub exhibit: &'a Exhibit,
+    pub marker: &'a str,
+    /// Whose exhibit an experiment is, if it is one.
+    pub owner_of: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq)]
+pub enum Outcome {
+    /// Nothing was seen.
+    Kept,
+    /// Something was.
+    Leak {
+        /// Of the request that saw it.
+        request_id: String,
+        /// What, for people: `sees experiment 5 of tenant-1`.
+        detail: String,
+    },
+    /// There was no answer that says.
+    Undecided(Trouble),
+}
+
+/// Tries one way.
+pub async fn probe(probe: Probe, scene: &Scene<'_>) -> Outcome {
+    let mut request = match request(probe, scene) {
+        Ok(request) => request,
+        Err(trouble) => return Outcome::Undecided(trouble),
+    };
+    // To be refused is what is expected; 408 and 429 say nothing.
+    request.expected = [(200, 407), (409, 428), (430, 499)].map(|(first, last)| StatusRange { first, last }).to_vec();
+    request.response_headers = vec![REQUEST_ID.into()];
+    let request = if probe.has_viewer() { scene.viewer.sends(request) } else { request };
+    let answer = request.send().await.map_err(|error| trouble::unanswered(probe.operation(), error));
+    match answer {
+        Ok(response) => judge(probe, scene, response),
+        Err(trouble) => {
+            count(probe, scene, &trouble);
+            Outcome::Undecided(trouble)
+        }
+    }
+}
+
+fn count(probe: Probe, scene: &Scene<'_>, trouble: &Trouble) {
+    api::count(scene.viewer, probe.operation(), &Err(trouble.clone()));
+}
+
+/// What an answer says.
+fn judge(probe: Probe, scene: &Scene<'_>, response: Response) -> Outcome {
+    let request_id = response.headers.iter().find(|(name, _)| name == REQUEST_ID).map(|(_, id)| id.clone());
+    let seen = match trouble::judge(probe.operation(), response) {
+        Ok(response) => seen(probe, scene, &response),
+        Err(trouble) => match trouble.kind {
+            Kind::NotFound | Kind::Denied | Kind::ClientError | Kind::Conflict => Ok(None),
+            _ => Err(trouble),
+        },
+    };
+    match seen {
+        Ok(None) => Outcome::Kept,
+        Ok(Some(detail)) => Outcome::Leak { request_id: request_id.unwrap_or_default(), detail },
+        Err(trouble) => {
+            count(probe, scene, &trouble);
+            Outcome::Undecided(trouble)
+        }
+    }
+}
+
+fn request(probe: Probe, scene: &Scene<'_>) -> Result<Request, Trouble> {
+    let Scene { viewer: _, owner, exhibit, marker, .. } = scene;
+    let operation = probe.operation();
+    let get =
+        |path: &str, key: &str, value: &str| Request::get(operation, format!("{BASE}{path}?{key}={}", encode(value)));
+    let post = |path: &str, body: Value| Request::post(operation, format!("{BASE}{path}")).json(&body);
+    let Exhibit { experiment, run, artifact_uri } = exhibit;
+    Ok(match probe {
+        Probe::SearchExperiments => post("/experiments/search", json!({ "max_results": 200 }))?,
+        Probe::FindExperiment => {
+            let filter = format!("name = '{}'", exhibit::experiment_name(marker));
+            post("/experiments/search", json!({ "max_results": 1000, "filter": filter }))?
+        }
+        Probe::SearchPrompts => {
+            let filter =
+                format!("tags.`{}` = 'true' AND name LIKE '{}%'", prompts::IS_PROMPT, exhibit::prompt_prefix(marker));
+            get("/registered-models/search", "filter", &filter)
+        }
+        Probe::SearchRuns => post("/runs/search", json!({ "experiment_ids": [experiment], "max_results": 10 }))?,
+        Probe::GetExperiment | Probe::WithoutWorkspace => get("/experiments/get", "experiment_id", experiment),
+        Probe::GetRun => get("/runs/get", "run_id", run),
+        Probe::GetPrompt => get("/registered-models/get", "name", &exhibit::prompt_name(marker, owner)),
+        Probe::ListArtifacts => get("/artifacts/list", "run_id", run),
+        // The path without its tenant is looked for among the viewer's own files.
+        Probe::FetchArtifact => {
+            Request::get(operation, artifacts::url(&own_path(artifact_uri, owner), exhibit::ARTIFACT)?)
+        }
+        Probe::FetchArtifactOfWorkspace => Request::get(operation, artifacts::url(artifact_uri, exhibit::ARTIFACT)?),
+        Probe::CreateRun => post("/runs/create", json!({ "experiment_id": experiment, "start_time": 0 }))?,
+        Probe::LogMetric => {
+            post("/runs/log-metric", json!({ "run_id": run, "key": "probe", "value": 1, "timestamp": 0 }))?
+        }
+        Probe::LogArtifact => Request::new(operation, "PUT", artifacts::url(artifact_uri, "probe.json")?)
+            .header("content-type", "application/octet-stream")
+            .body("{}"),
+        Probe::DeleteExperiment => post("/experiments/delete", json!({ "experiment_id": experiment }))?,
+    })
+}
+
+/// A URI without the part that names its workspace.
+fn own_path(uri: &str, owner: &Tenant) -> String {
+    uri.replacen(&format!("/workspaces/{}/", owner.name()), "/", 1)
+}
+
+/// What a good answer shows that is another tenant's.
+fn seen(probe: Probe, scene: &Scene<'_>, response: &Response) -> Result<Option<String>, Trouble> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Lists {
+        experiments: Vec<Experiment>,
+        registered_models: Vec<Prompt>,
+        runs: Vec<Value>,
+    }
+    fn read<T: DeserializeOwned>(response: &Response) -> Result<T, Trouble> {
+        Ok(response.json()?)
+    }
+    let (owner, exhibit) = (scene.owner.name(), scene.exhibit);
+    Ok(match probe {
+        Probe::SearchExperiments | Probe::FindExperiment => {
+            let lists: Lists = read(response)?;
+            lists.experiments.iter().find_map(|experiment| foreign(experiment, scene))
+        }
+        Probe::SearchPrompts => {
+            let lists: Lists = read(response)?;
+            let (prefix, own) = (exhibit::prompt_prefix(scene.marker), scene.viewer.name());
+            let whose = |prompt: &Prompt| prompt.name.strip_prefix(&prefix).map(str::to_owned);
+            let found = lists.registered_models.iter().filter_map(whose).find(|name| name != own);
+            found.map(|whose| format!("is shown a prompt of {whose}"))
+        }
+        Probe::SearchRuns => {
+            let lists: Lists = read(response)?;
+            let runs = lists.runs.len();
+            (runs > 0).then(|| format!("is shown {runs} runs of experiment {} of {owner}", exhibit.experiment))
+        }
+        Probe::GetExperiment | Probe::WithoutWorkspace => {
+            Some(format!("can read experiment {} of {owner}", exhibit.experiment))
+        }
+        Probe::GetRun => Some(format!("can read run {} of {owner}", exhibit.run)),
+        Probe::GetPrompt => Some(format!("can read a prompt of {owner}")),
+        Probe::ListArtifacts => Some(format!("can list the artifacts of run {} of {owner}", exhibit.run)),
+        Probe::FetchArtifact | Probe::FetchArtifactOfWorkspace => {
+            Some(format!("can fetch an artifact of run {} of {owner}", exhibit.run))
+        }
+        Probe::CreateRun => Some(format!("can create a run in experiment {} of {owner}", exhibit.experiment)),
+        Probe::LogMetric => Some(format!("can log to run {} of {owner}", exhibit.run)),
+        Probe::LogArtifact => Some(format!("can store an artifact in run {} of {owner}", exhibit.run)),
+        Probe::DeleteExperiment => Some(format!("can delete experiment {} of {owner}", exhibit.experiment)),
+    })
+}
+
+/// Whose an experiment in the viewer's list is, if it is not the viewer's own.
+fn foreign(experiment: &Experiment, scene: &Scene<'_>) -> Option<String> {
+    let own = scene.viewer.name();
+    let named = Some(experiment.workspace.clone()).filter(|workspace| !workspace.is_empty() && workspace != own);
+    let known = || (scene.owner_of)(&experiment.experiment_id).filter(|owner| owner != own);
+    let whose = named.or_else(known)?;
+    Some(format!("is shown experiment {} of {whose}", experiment.experiment_id))
+}
+
+#[cfg(test)]
+mod tests {
+    use kperf_plugin_sdk::http::Timing;
+
+    use super::*;
+
+    fn judged(wanted: Probe, status: u16, body: &str) -> Outcome {
+        let (viewer, owner) = (Tenant::new("tenant-2").unwrap(), Tenant::new("tenant-1").unwrap());
+        let exhibit = Exhibit {
+            experiment: "5".into(),
+            run: "abc".into(),
+            artifact_uri: "mlflow-artifacts:/workspaces/tenant-1/5/abc/artifacts".into(),
+        };
+        let owner_of = |id: &str| (id == "5").then(|| "tenant-1".to_owned());
+        let scene = Scene { viewer: &viewer, owner: &owner, exhibit: &exhibit, marker: "m", owner_of: &owner_of };
+        let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
+        let headers = vec![(REQUEST_ID.to_owned(), "id-7".to_owned())];
+        judge(wanted, &scene, Response { status, headers, body: body.into(), timing })
+    }
+
+    fn leak(detail: &str) -> Outcome {
+        Outcome::Leak { request_id: "id-7".into(), detail: detail.into() }
+    }
+
+    #[test]
+    fn a_list_with_only_the_viewers_own_is_kept() {
+        let own = r#"{"experiments":[{"experiment_id":"6","workspace":"tenant-2"},{"experiment_id":"7"}]}"#;
+        assert_eq!(judged(Probe::SearchExperiments, 200, own), Outcome::Kept);
+        assert_eq!(judged(Probe::SearchExperiments, 200, "{}"), Outcome::Kept);
+        assert_eq!(judged(Probe::SearchRuns, 200, "{}"), Outcome::Kept);
+        let prompts = r#"{"registered_models":[{"name":"m-exhibit-of-tenant-2"},{"name":"other"}]}"#;
+        assert_eq!(judged(Probe::SearchPrompts, 200, prompts), Outcome::Kept);
+    }
+
+    #[test]
+    fn what_is_anothers_in_a_list_is_a_leak() {
+        let told = leak("is shown experiment 5 of tenant-1");
+        let by_name = r#"{"experiments":[{"experiment_id":"5","workspace":"tenant-1"}]}"#;
+        assert_eq!(judged(Probe::SearchExperiments, 200, by_name), told);
+        // Also if the server says that it is the viewer's own.
+        let by_id = r#"{"experiments":[{"experiment_id":"6"},{"experiment_id":"5","workspace":"tenant-2"}]}"#;
+        assert_eq!(judged(Probe::FindExperiment, 200, by_id), told);
+        let prompts = r#"{"registered_models":[{"name":"m-exhibit-of-tenant-3"}]}"#;
+        assert_eq!(judged(Probe::SearchPrompts, 200, prompts), leak("is shown a prompt of tenant-3"));
+        let runs = r#"{"runs":[{"info":{}}]}"#;
+        assert_eq!(judged(Probe::SearchRuns, 200, runs), leak("is shown 1 runs of experiment 5 of tenant-1"));
+    }
+
+    #[test]
+    fn to_be_let_is_a_leak_and_to_be_refused_is_none() {
+        for status in [400, 401, 403, 404] {
+            assert_eq!(judged(Probe::GetRun, status, "{}"), Outcome::Kept, "{status}");
+        }
+        assert_eq!(judged(Probe::GetRun, 200, "{}"), leak("can read run abc of tenant-1"));
+        assert_eq!(judged(Probe::LogArtifact, 200, ""), leak("can store an artifact in run abc of tenant-1"));
+    }
+
+    #[test]
+    fn files_are_looked_for_in_both_places() {
+        let owner = Tenant::new("tenant-1").unwrap();
+        let uri = "mlflow-artifacts:/workspaces/tenant-1/5/abc/artifacts";
+        assert_eq!(own_path(uri, &owner), "mlflow-artifacts:/5/abc/artifacts");
+    }
+}

@@ -1,0 +1,87 @@
+//! The JSON Schemas of the modes' parameters, put together from the parts that modes share.
+
+use serde_json::{Map, Value, json};
+
+/// Whom requests are made for.
+pub const TENANTS: &str = include_str!("schema/tenants.json");
+/// What is done before load starts.
+pub const FILLED: &str = include_str!("schema/filled.json");
+/// How much there is in an experiment.
+pub const SHAPE: &str = include_str!("schema/shape.json");
+pub const TRAINING: &str = include_str!("schema/training.json");
+pub const BROWSING: &str = include_str!("schema/browsing.json");
+pub const MIXED: &str = include_str!("schema/mixed.json");
+pub const PREFILL: &str = include_str!("schema/prefill.json");
+pub const ISOLATION: &str = include_str!("schema/isolation.json");
+pub const OPERATIONS: &str = include_str!("schema/operations.json");
+
+/// A schema with the properties of all parts, some of which are required.
+pub fn of(parts: &[&str], required: &[&str]) -> String {
+    let mut properties = Map::new();
+    for part in parts {
+        // The tests read every part; one that were no JSON could not be told of from here.
+        let read: Map<String, Value> = serde_json::from_str(part).unwrap_or_default();
+        properties.extend(read);
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "additionalProperties": false,
+        "required": required,
+        "properties": properties,
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        browsing::Pages,
+        description::description,
+        modes::{self, Params, isolation, mixed, prefill},
+        shape::Shape,
+        split::By,
+        tenant::{Choice, TenantParams, Workspaces},
+    };
+
+    /// The parameters of a mode as the host hands them over if the suite sets none but those that are required.
+    fn filled_in(mode: &str) -> Params {
+        let description = description();
+        let mode = description.modes.iter().find(|it| it.name == mode).unwrap();
+        let schema: Value = serde_json::from_str(&mode.parameters).unwrap();
+        let mut written = Map::new();
+        for (key, property) in schema["properties"].as_object().unwrap() {
+            assert!(property["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
+            if let Some(default) = property.get("default") {
+                written.insert(key.clone(), default.clone());
+            }
+        }
+        serde_json::from_value(written.into()).unwrap()
+    }
+
+    #[test]
+    fn every_part_is_read() {
+        for part in [TENANTS, FILLED, SHAPE, TRAINING, BROWSING, MIXED, PREFILL, ISOLATION, OPERATIONS] {
+            let read: Map<String, Value> = serde_json::from_str(part).unwrap();
+            assert!(!read.is_empty());
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_original_suites() {
+        let mixed = filled_in(mixed::NAME);
+        assert_eq!((mixed.shape, mixed.pages), (Shape::default(), Pages::default()));
+        assert_eq!((mixed.split, mixed.training_share, mixed.experiments), (By::Users, 0.2, 1));
+        assert!(!mixed.log_batch);
+        let TenantParams { tenants, tenant_name, workspaces, tenant_choice, zipf_exponent, tag_tenants } =
+            mixed.tenants;
+        assert_eq!((tenants, tenant_name.as_str(), workspaces), (1, "tenant-{n}", Workspaces::Create));
+        assert_eq!((tenant_choice, zipf_exponent, tag_tenants), (Choice::Uniform, 1.0, 500));
+        assert_eq!((mixed.prefill, mixed.prefill_at_once), (0, 8));
+        let prefill = filled_in(prefill::NAME);
+        assert_eq!((prefill.experiments, prefill.log_batch, prefill.shape), (10, true, Shape::default()));
+        assert!(filled_in(isolation::NAME).write_probes);
+        assert_eq!(filled_in(modes::TRAINING).experiments, 1);
+    }
+}

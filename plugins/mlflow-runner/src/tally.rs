@@ -1,0 +1,74 @@
+//! What became of the requests of an iteration.
+
+use kperf_plugin_sdk::{Failure, metrics};
+
+use crate::api::{Kind, Trouble};
+
+/// Counts requests and keeps the first trouble: an iteration goes on as far as it can.
+#[derive(Debug, Default)]
+pub struct Tally {
+    requests: u64,
+    first: Option<Trouble>,
+    stopped: bool,
+}
+
+impl Tally {
+    /// The outcome of a request, if it was a good one.
+    pub fn take<T>(&mut self, outcome: Result<T, Trouble>) -> Option<T> {
+        self.requests += 1;
+        match outcome {
+            Ok(value) => Some(value),
+            Err(trouble) => {
+                self.stopped |= trouble.kind == Kind::Interrupted;
+                self.first.get_or_insert(trouble);
+                None
+            }
+        }
+    }
+
+    /// Records whether something that should hold does hold.
+    pub fn check(&mut self, name: &str, holds: bool) {
+        metrics::check(name, holds);
+        if !holds {
+            self.first.get_or_insert_with(|| Trouble::bad_answer(format!("not so: {name}")));
+        }
+    }
+
+    /// Whether the run of the suite is being stopped: nothing more can be sent.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// How many requests were sent.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// The first trouble, if there was any.
+    pub fn first(&self) -> Option<&Trouble> {
+        self.first.as_ref()
+    }
+
+    /// How the iteration ended.
+    pub fn end(self) -> Result<(), Failure> {
+        self.first.map_or(Ok(()), |trouble| Err(trouble.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_trouble_counts() {
+        let trouble = |kind| Trouble { kind, message: String::new() };
+        let mut tally = Tally::default();
+        assert_eq!(tally.take(Ok(1)), Some(1));
+        assert_eq!(tally.take::<u8>(Err(trouble(Kind::Overload))), None);
+        assert!(!tally.is_stopped());
+        tally.take::<u8>(Err(trouble(Kind::Interrupted)));
+        assert!(tally.is_stopped());
+        assert_eq!(tally.requests(), 3);
+        assert_eq!(tally.end().unwrap_err().kind, "overload");
+    }
+}

@@ -1,0 +1,256 @@
+//! Whom requests are made for: a workspace of the server, named in a header of every request.
+//!
+//! A tenant can't be made without a name that servers take, so that no request for one can go out without its header.
+
+use kperf_plugin_sdk::{Failure, http::Request, random};
+use serde::Deserialize;
+
+/// The header that names the workspace.
+const HEADER: &str = "x-mlflow-workspace";
+
+/// What samples of tenants are tagged with that have no tag of their own.
+const OTHERS: &str = "others";
+
+/// One tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tenant {
+    name: String,
+    tag: String,
+    ours: bool,
+}
+
+impl Tenant {
+    /// The tenant whose workspace has this name.
+    ///
+    /// # Errors
+    /// A text for people if no workspace can have that name, or the name means all tenants' workspace.
+    pub fn new(name: &str) -> Result<Self, String> {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let plain = (2..=63).contains(&name.len()) && name.bytes().all(inner);
+        let reserved = matches!(name, "default" | "workspaces" | "api" | "ajax-api" | "static-files");
+        if !plain || name.starts_with('-') || name.ends_with('-') || reserved {
+            return Err(format!(
+                "`{name}` can't be a tenant's workspace: 2 to 63 of a-z, 0-9 and `-`, not first or last; `default` and names \
+                 of the server's paths are reserved"
+            ));
+        }
+        Ok(Self { name: name.to_owned(), tag: name.to_owned(), ours: false })
+    }
+
+    /// The workspace's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What its samples are tagged with.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// Whether its workspace was made by this run, and goes with everything in it.
+    pub fn is_ours(&self) -> bool {
+        self.ours
+    }
+
+    /// A request made for this tenant.
+    pub fn sends(&self, request: Request) -> Request {
+        request.header(HEADER, self.name.as_str())
+    }
+}
+
+/// How iterations choose their tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Choice {
+    /// Each as likely as any other.
+    #[default]
+    Uniform,
+    /// The n-th in proportion to 1 / n to the power of `zipf_exponent`.
+    Zipf,
+    /// One after the other.
+    RoundRobin,
+}
+
+/// How a suite names its tenants.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub struct TenantParams {
+    /// How many there are.
+    pub tenants: u32,
+    /// Their names; `{n}` stands for the number, from 1, and `{run}` for the run's id.
+    pub tenant_name: String,
+    /// Whether workspaces are created that are not there.
+    pub workspaces: Workspaces,
+    pub tenant_choice: Choice,
+    pub zipf_exponent: f64,
+    /// How many tenants have a tag of their own.
+    pub tag_tenants: u32,
+}
+
+/// Where workspaces come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Workspaces {
+    /// Those that are not there are created, and removed in the end.
+    #[default]
+    Create,
+    /// All are there.
+    Assume,
+}
+
+impl Default for TenantParams {
+    fn default() -> Self {
+        Self {
+            tenants: 1,
+            tenant_name: "tenant-{n}".into(),
+            workspaces: Workspaces::Create,
+            tenant_choice: Choice::Uniform,
+            zipf_exponent: 1.0,
+            tag_tenants: 500,
+        }
+    }
+}
+
+/// The tenants of a scenario, at least one, and how one of them is chosen.
+#[derive(Clone, Debug)]
+pub struct Tenants {
+    all: Vec<Tenant>,
+    choice: Choice,
+    /// For Zipf: the chance that one of the tenants up to this one is chosen.
+    chances: Vec<f64>,
+}
+
+impl Tenants {
+    /// The tenants that the parameters name.
+    ///
+    /// # Errors
+    /// A failure of the kind `params` if a name is none, or names are the same.
+    pub fn of(params: &TenantParams, run: &str) -> Result<Self, Failure> {
+        let wrong = |message: String| Failure::new("params", message);
+        let number = params.tenants.max(1);
+        if number > 1 && !params.tenant_name.contains("{n}") {
+            return Err(wrong(format!("`tenant_name` needs `{{n}}` for the number of each of the {number} tenants")));
+        }
+        let mut all = Vec::with_capacity(number as usize);
+        for n in 1..=number {
+            let name = params.tenant_name.replace("{n}", &n.to_string()).replace("{run}", &run.to_ascii_lowercase());
+            let mut tenant = Tenant::new(&name).map_err(wrong)?;
+            if n > params.tag_tenants {
+                tenant.tag = OTHERS.into();
+            }
+            all.push(tenant);
+        }
+        let chances = match params.tenant_choice {
+            Choice::Zipf => zipf(all.len(), params.zipf_exponent),
+            Choice::Uniform | Choice::RoundRobin => Vec::new(),
+        };
+        Ok(Self { all, choice: params.tenant_choice, chances })
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[Tenant] {
+        &self.all
+    }
+
+    /// Says whose workspaces were made by this run, each at its tenant's place.
+    pub fn belong(&mut self, ours: &[bool]) {
+        for (tenant, ours) in self.all.iter_mut().zip(ours) {
+            tenant.ours = *ours;
+        }
+    }
+
+    /// The place of the tenant for an iteration.
+    pub fn choose(&self, user: u32, iteration: u64) -> usize {
+        self.chosen(user, iteration, random::next)
+    }
+
+    /// As `choose`; `bits` draws 64 random bits.
+    fn chosen(&self, user: u32, iteration: u64, bits: impl FnOnce() -> u64) -> usize {
+        let number = self.all.len().max(1);
+        match self.choice {
+            Choice::Uniform => ((u128::from(bits()) * number as u128) >> 64) as usize,
+            Choice::RoundRobin => (u64::from(user).wrapping_add(iteration) % number as u64) as usize,
+            Choice::Zipf => {
+                let roll = (bits() >> 11) as f64 / (1_u64 << 53) as f64;
+                self.chances.partition_point(|chance| *chance <= roll).min(number - 1)
+            }
+        }
+    }
+}
+
+/// For each tenant the chance that it or one before it is chosen.
+fn zipf(number: usize, exponent: f64) -> Vec<f64> {
+    let mut sum = 0.0;
+    let sums: Vec<f64> = (1..=number)
+        .map(|n| {
+            sum += (n as f64).powf(-exponent);
+            sum
+        })
+        .collect();
+    sums.into_iter().map(|part| part / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenants(json: &str) -> Result<Tenants, Failure> {
+        Tenants::of(&serde_json::from_str(json).unwrap(), "20261126-R1")
+    }
+
+    /// How often each tenant is chosen in 10,000 iterations of ten users.
+    fn counts(tenants: &Tenants) -> Vec<usize> {
+        let mut state = 7_u64;
+        let mut counts = vec![0; tenants.all().len()];
+        for number in 0..10_000_u64 {
+            let place = tenants.chosen((number % 10) as u32, number / 10, || {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state ^ (state >> 29)
+            });
+            counts[place] += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn names_have_their_number_and_the_run() {
+        let tenants = tenants(r#"{"tenants":3,"tenant_name":"t-{run}-{n}","tag_tenants":2}"#).unwrap();
+        let names: Vec<_> = tenants.all().iter().map(|it| (it.name(), it.tag())).collect();
+        let expected = [
+            ("t-20261126-r1-1", "t-20261126-r1-1"),
+            ("t-20261126-r1-2", "t-20261126-r1-2"),
+            ("t-20261126-r1-3", "others"),
+        ];
+        assert_eq!(names, expected);
+        let request = tenants.all()[0].sends(Request::get("o", "/"));
+        assert_eq!(request.headers, [("x-mlflow-workspace".to_owned(), "t-20261126-r1-1".to_owned())]);
+    }
+
+    #[test]
+    fn names_that_are_none_or_mean_everybody_are_refused() {
+        for name in ["", "a", "default", "workspaces", "Team", "-a", "a-", "a b", "a/b", "..", &"x".repeat(64)] {
+            assert!(Tenant::new(name).is_err(), "{name}");
+        }
+        assert!(tenants(r#"{"tenants":2,"tenant_name":"same"}"#).is_err());
+        assert!(tenants(r#"{"tenants":1,"tenant_name":"same"}"#).is_ok());
+    }
+
+    #[test]
+    fn uniform_and_round_robin_spread_evenly() {
+        for (choice, spread) in [("uniform", 150), ("round-robin", 10)] {
+            let tenants = tenants(&format!(r#"{{"tenants":10,"tenant_choice":"{choice}"}}"#)).unwrap();
+            let counts = counts(&tenants);
+            assert!(counts.iter().all(|count| count.abs_diff(1000) <= spread), "{choice}: {counts:?}");
+        }
+    }
+
+    #[test]
+    fn zipf_prefers_the_first() {
+        let tenants = tenants(r#"{"tenants":4,"tenant_choice":"zipf"}"#).unwrap();
+        // 12, 6, 4 and 3 of 25.
+        let counts = counts(&tenants);
+        for (count, wanted) in counts.iter().zip([4800_usize, 2400, 1600, 1200]) {
+            assert!(count.abs_diff(wanted) < 200, "{counts:?}");
+        }
+    }
+}
