@@ -258,7 +258,7 @@ impl Story {
             .totals
             .iter()
             .filter(|(info, _)| info.tags.get("scenario") == scenario && Builtin::named(&info.metric.name).is_none());
-        let mut rows: BTreeMap<(String, BTreeMap<String, String>), (Arc<SeriesInfo>, Delta)> = BTreeMap::new();
+        let mut rows = Rows::new();
         for (info, delta) in own {
             let tags = info.tags.iter().filter(|(key, _)| *key != "scenario" && Some(*key) != spread);
             let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
@@ -270,6 +270,9 @@ impl Story {
         rows.into_iter().map(|((name, tags), (info, delta))| metric(name, tags, &info, &delta)).collect()
     }
 }
+
+/// What series gathered, by metric and tags.
+type Rows = BTreeMap<(String, BTreeMap<String, String>), (Arc<SeriesInfo>, Delta)>;
 
 fn metric(name: String, tags: BTreeMap<String, String>, info: &SeriesInfo, delta: &Delta) -> MetricSummary {
     let (value, count, spread) = match delta {
