@@ -44,6 +44,7 @@ fn check(name: &str) {
 fn shipped_plugins_export_one_world() {
     let names: Vec<&str> = kperf_guests::names().collect();
     let expected = [
+        "charts-reporter",
         "csv-reporter",
         "faulty-runner",
         "http-collector",
