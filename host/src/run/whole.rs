@@ -103,6 +103,6 @@ pub async fn report_whole(
     while let Ok(incident) = heard.try_recv() {
         monitor::told(incident);
     }
-    stand_ins.write(out).map_err(|error| RunError::Folder { dir: out.to_owned(), error })?;
+    stand_ins.write(out, &secrets.redactor).map_err(|error| RunError::Folder { dir: out.to_owned(), error })?;
     Ok(Untold { required, undelivered: outbox.waiting() })
 }
