@@ -4,6 +4,7 @@
 //! `crates/` each know one thing (metrics, suites, load, HTTP, plugins, the simulated server); this one brings them together
 //! and is the only one that knows them all.
 
+pub mod cells;
 pub mod cli;
 pub mod exit;
 pub mod kubeconfig;

@@ -10,12 +10,13 @@ use super::suite::{refuse, usage};
 use super::{DisplayArgs, block_on, engine, logging};
 use crate::exit::Exit;
 use crate::plan::{self, Plan};
+use crate::report;
 use crate::run::{self, CleanupError, Past};
 use crate::terminal::{self, Display};
 
 #[derive(Debug, Args)]
 pub(super) struct CleanupArgs {
-    /// The run's folder
+    /// The run's folder, or the one of a matrix for all of its cells
     dir: PathBuf,
     /// Also with another version of the plugin, or on another target, than in the run
     #[arg(long)]
@@ -34,24 +35,47 @@ pub(super) fn run(args: &CleanupArgs) -> Exit {
         Ok(guard) => guard,
         Err(error) => return usage(&error),
     };
+    let folders = match folders(&args.dir) {
+        Ok(folders) => folders,
+        Err(error) => return usage(&format!("can't read {}: {error}", args.dir.display())),
+    };
     block_on(async {
-        match clean_up(args, &display).await {
-            Ok(exit) => exit,
-            Err(CleanupError::Suite(diagnostics)) => refuse(&diagnostics),
-            Err(error) => {
-                terminal::error(&error.to_string());
-                match error {
-                    CleanupError::Machine(_) => Exit::NotReady,
-                    CleanupError::Ledger(kperf_plugin::LedgerError::File(_)) => Exit::Internal,
-                    _ => Exit::Usage,
+        let mut worst = Exit::Pass;
+        for folder in &folders {
+            let exit = match clean_up(args, folder, &display).await {
+                Ok(exit) => exit,
+                Err(CleanupError::Suite(diagnostics)) => refuse(&diagnostics),
+                Err(error) => {
+                    terminal::error(&error.to_string());
+                    match error {
+                        CleanupError::Machine(_) => Exit::NotReady,
+                        CleanupError::Ledger(kperf_plugin::LedgerError::File(_)) => Exit::Internal,
+                        _ => Exit::Usage,
+                    }
                 }
+            };
+            if worst == Exit::Pass {
+                worst = exit;
             }
         }
+        worst
     })
 }
 
-async fn clean_up(args: &CleanupArgs, display: &Display) -> Result<Exit, CleanupError> {
-    let past = Past::open(&args.dir)?;
+/// The runs in a folder: itself, or the cells of a matrix, those that were cut off included.
+fn folders(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !report::is_matrix(dir) {
+        return Ok(vec![dir.to_owned()]);
+    }
+    let entries = std::fs::read_dir(dir.join(report::CELLS_FOLDER))?;
+    let mut folders = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    folders.retain(|folder| folder.join("ledger.jsonl").is_file());
+    folders.sort();
+    Ok(folders)
+}
+
+async fn clean_up(args: &CleanupArgs, dir: &Path, display: &Display) -> Result<Exit, CleanupError> {
+    let past = Past::open(dir)?;
     let id = past.opening.run.id.clone();
     let say = |line: &str| {
         if !args.display.quiet {
@@ -66,11 +90,11 @@ async fn clean_up(args: &CleanupArgs, display: &Display) -> Result<Exit, Cleanup
         say(&format!("nothing is left of run {id}"));
         return Ok(Exit::Pass);
     }
-    let plan = match planned(&past, args).await {
+    let plan = match planned(&past, args, dir).await {
         Ok(plan) => plan,
         Err(exit) => return Ok(exit),
     };
-    let outcomes = run::clean_up(&past, &plan, &args.dir, args.force, display).await?;
+    let outcomes = run::clean_up(&past, &plan, dir, args.force, display).await?;
     for (scenario, removed) in &outcomes {
         if !removed.gone.is_empty() {
             say(&format!("{scenario}: removed {}", run::list(&removed.gone)));
@@ -89,8 +113,8 @@ async fn clean_up(args: &CleanupArgs, display: &Display) -> Result<Exit, Cleanup
 }
 
 /// The plan of those scenarios that have left something, made again from what the run's folder keeps.
-async fn planned(past: &Past, args: &CleanupArgs) -> Result<Plan, Exit> {
-    let name = args.dir.join("suite.toml").display().to_string();
+async fn planned(past: &Past, args: &CleanupArgs, dir: &Path) -> Result<Plan, Exit> {
+    let name = dir.join("suite.toml").display().to_string();
     let opening = &past.opening.run;
     let options = kperf_suite::Options {
         environment: opening.environment.as_deref(),

@@ -99,6 +99,9 @@ struct RunArgs {
     /// Where the results go [default: results/<suite>/<run id>]
     #[arg(long, short, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Go on with the matrix in this folder, at the first cell that is not finished
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    resume: Option<PathBuf>,
     /// Worker threads per scenario [default: by cores and users]
     #[arg(long, value_name = "N")]
     workers: Option<u32>,

@@ -1,13 +1,14 @@
 //! From totals to the summary: who did how much, how well, and what the verdict is.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    sync::Arc,
     time::Duration,
 };
 
 use kperf_metrics::{
-    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Judged, Memory, Outcome, Saturation, Searched,
-    Severity, Tags, Threshold, Totals, Unit, Verdict, judge,
+    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Gauge, Judged, Memory, Outcome, Saturation, Searched,
+    SeriesInfo, Severity, Tags, Threshold, Totals, Unit, Verdict, judge,
 };
 use kperf_plugin::Fact;
 
@@ -15,7 +16,8 @@ use super::{
     CapacityChange, CapacityStanding, CapacityState, CapacityStep, CapacitySummary, CheckSummary, End, FailureKind,
     GeneratorSummary, Incident, Iterations, MachineUse, MetricSummary, Opening, OperationSummary, Phases,
     ReasonSummary, RecordsSummary, ScenarioChange, ScenarioInfo, ScenarioState, ScenarioSummary, Spread, Status,
-    StatusCount, Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, summary::VERSION,
+    StatusCount, Summary, TagSpread, ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, spread::ByTag,
+    summary::VERSION,
 };
 use crate::exit::Exit;
 
@@ -99,7 +101,7 @@ impl Story {
             verdict: self.verdict(&verdict, interrupted),
             thresholds: judged.iter().map(|judged| self.threshold(judged)).collect(),
             scenarios,
-            metrics: self.metrics(None),
+            metrics: self.metrics(None, None),
             generator: machine_use(
                 &Selection { totals: &self.totals, tags: Tags::default() },
                 self.opening.run.machine.cores,
@@ -107,6 +109,7 @@ impl Story {
             incidents: self.incidents.clone(),
             records: self.records.clone(),
             previous: None,
+            cells: None,
         }
     }
 
@@ -214,8 +217,10 @@ impl Story {
     fn scenario(&self, info: &ScenarioInfo) -> ScenarioSummary {
         let of = Selection { totals: &self.totals, tags: Tags::new([("scenario", info.name.as_str())]) };
         let load = self.load(&info.name);
+        let tag = info.spread.as_deref();
         ScenarioSummary {
             name: info.name.clone(),
+            cell: None,
             plugin: info.plugin.clone(),
             mode: info.mode.clone(),
             executor: info.executor.clone(),
@@ -236,49 +241,58 @@ impl Story {
             iterations: iterations(&of, load),
             iteration_duration: of.spread(Builtin::IterationDuration),
             iteration_response_time: of.spread(Builtin::IterationResponseTime),
-            operations: operations(&of, load.elapsed),
+            operations: operations(&of, load.elapsed, tag),
+            spread: of.spread_over(tag, load.elapsed),
             checks: of.by_tag(Builtin::Checks, "check").into_iter().map(check).collect(),
-            metrics: self.metrics(Some(&info.name)),
+            metrics: self.metrics(Some(&info.name), tag),
             data_sent: of.sum(Builtin::DataSent),
             data_received: of.sum(Builtin::DataReceived),
             generator: generator(&of, info),
         }
     }
 
-    /// Every series of the plugins' own metrics in a scenario, or of those in none.
-    fn metrics(&self, scenario: Option<&str>) -> Vec<MetricSummary> {
+    /// Every series of the plugins' own metrics in a scenario, or of those in none; those that differ only in the tag `spread`
+    /// as one.
+    fn metrics(&self, scenario: Option<&str>, spread: Option<&str>) -> Vec<MetricSummary> {
         let own = self
             .totals
             .iter()
             .filter(|(info, _)| info.tags.get("scenario") == scenario && Builtin::named(&info.metric.name).is_none());
-        let mut metrics: Vec<_> = own
-            .map(|(info, delta)| {
-                let tags = info.tags.iter().filter(|(key, _)| *key != "scenario");
-                let (value, count, spread) = match delta {
-                    Delta::Counter(sum) => (*sum, None, None),
-                    Delta::Gauge(gauge) => (gauge.last, Some(gauge.count), None),
-                    Delta::Rate(rate) => (rate.share(), Some(rate.total), None),
-                    Delta::Distribution(histogram) => {
-                        (histogram.mean(), Some(histogram.count()), Some(histogram.figures().into()))
-                    }
-                };
-                let gauge = if let Delta::Gauge(gauge) = delta { Some(gauge) } else { None };
-                MetricSummary {
-                    name: info.metric.name.to_string(),
-                    kind: info.metric.kind.to_string(),
-                    unit: info.metric.unit.to_string(),
-                    tags: tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-                    value,
-                    mean: gauge.map(|gauge| gauge.mean()),
-                    min: gauge.map(|gauge| gauge.min),
-                    max: gauge.map(|gauge| gauge.max),
-                    count,
-                    spread,
-                }
-            })
-            .collect();
-        metrics.sort_by(|a, b| (&a.name, &a.tags).cmp(&(&b.name, &b.tags)));
-        metrics
+        let mut rows = Rows::new();
+        for (info, delta) in own {
+            let tags = info.tags.iter().filter(|(key, _)| *key != "scenario" && Some(*key) != spread);
+            let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            match rows.entry((info.metric.name.to_string(), tags)) {
+                Entry::Occupied(mut row) => row.get_mut().1.merge(delta),
+                Entry::Vacant(row) => drop(row.insert((info, delta.clone()))),
+            }
+        }
+        rows.into_iter().map(|((name, tags), (info, delta))| metric(name, tags, &info, &delta)).collect()
+    }
+}
+
+/// What series gathered, by metric and tags.
+type Rows = BTreeMap<(String, BTreeMap<String, String>), (Arc<SeriesInfo>, Delta)>;
+
+fn metric(name: String, tags: BTreeMap<String, String>, info: &SeriesInfo, delta: &Delta) -> MetricSummary {
+    let (value, count, spread) = match delta {
+        Delta::Counter(sum) => (*sum, None, None),
+        Delta::Gauge(gauge) => (gauge.last, Some(gauge.count), None),
+        Delta::Rate(rate) => (rate.share(), Some(rate.total), None),
+        Delta::Distribution(histogram) => (histogram.mean(), Some(histogram.count()), Some(histogram.figures().into())),
+    };
+    let gauge = if let Delta::Gauge(gauge) = delta { Some(gauge) } else { None };
+    MetricSummary {
+        name,
+        kind: info.metric.kind.to_string(),
+        unit: info.metric.unit.to_string(),
+        tags,
+        value,
+        mean: gauge.map(Gauge::mean),
+        min: gauge.map(|gauge| gauge.min),
+        max: gauge.map(|gauge| gauge.max),
+        count,
+        spread,
     }
 }
 
@@ -325,6 +339,17 @@ impl Selection<'_> {
         values
     }
 
+    /// How the values of a tag differ in the requests; none without the tag.
+    fn spread_over(&self, tag: Option<&str>, elapsed: Duration) -> Option<TagSpread> {
+        let tag = tag?;
+        let durations = self.by_tag(Builtin::HttpReqDuration, tag);
+        if durations.is_empty() {
+            return None;
+        }
+        let failures = self.by_tag(Builtin::HttpReqFailed, tag);
+        ByTag { durations, failures, counts: self.counts(Builtin::HttpReqs, tag).collect() }.spread(tag, elapsed)
+    }
+
     /// A counter of whole things per value of a tag; values that were never counted are left out.
     fn counts(&self, metric: Builtin, key: &str) -> impl Iterator<Item = (String, u64)> {
         self.by_tag(metric, key).into_iter().filter_map(|(value, delta)| match delta {
@@ -366,7 +391,7 @@ fn iterations(of: &Selection<'_>, load: Load) -> Iterations {
     }
 }
 
-fn operations(of: &Selection<'_>, elapsed: Duration) -> Vec<OperationSummary> {
+fn operations(of: &Selection<'_>, elapsed: Duration, tag: Option<&str>) -> Vec<OperationSummary> {
     let names: Vec<_> = of.counts(Builtin::HttpReqs, "operation").collect();
     let summary = |(operation, count): (String, u64)| {
         let of = Selection { totals: of.totals, tags: of.tags.with("operation", &operation) };
@@ -387,6 +412,7 @@ fn operations(of: &Selection<'_>, elapsed: Duration) -> Vec<OperationSummary> {
                 waiting: of.spread(Builtin::HttpReqWaiting),
                 receiving: of.spread(Builtin::HttpReqReceiving),
             },
+            spread: of.spread_over(tag, elapsed),
         }
     };
     names.into_iter().map(summary).collect()

@@ -222,6 +222,7 @@ mod tests {
                 environment: Some("local".into()),
                 overrides: Vec::new(),
                 suite_folder: "/suites".into(),
+                cell: None,
                 plugins: vec![PluginInfo {
                     name: "http-runner".into(),
                     version: "0.1.0".into(),
@@ -245,6 +246,7 @@ mod tests {
                 open_model: true,
                 workers: 2,
                 target: None,
+                spread: None,
                 thresholds: vec![
                     "http_req_duration{operation=create} p(95) < 500ms".into(),
                     "checks rate > 99%".into(),

@@ -65,6 +65,9 @@ pub struct ScenarioInfo {
     /// Where its requests go: a base URL, or `simulated` for the server inside the host; none without a target.
     #[serde(default)]
     pub target: Option<String>,
+    /// The tag whose values the summary puts together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<String>,
     /// Its thresholds, as they stand in the suite.
     pub thresholds: Vec<String>,
     /// Of a capacity search: what must hold for a step to hold, as it stands in the suite. None for other loads.

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{PreviousOperation, PreviousSummary, PreviousThreshold, RunInfo, Status, Summary};
+use super::{CellInfo, PreviousOperation, PreviousSummary, PreviousThreshold, RunInfo, Status, Summary};
 
 /// How many folders are looked into, the latest names first.
 const MOST: usize = 50;
@@ -19,6 +19,7 @@ struct Identity {
     suite: String,
     start_unix_ns: u64,
     status: Status,
+    cell: Option<CellInfo>,
 }
 
 /// See the module.
@@ -30,7 +31,10 @@ pub(super) fn of(dir: &Path, run: &RunInfo) -> Option<PreviousSummary> {
     beside.sort_by(|a, b| b.cmp(a));
     let known = beside.into_iter().take(MOST).filter_map(|path| {
         let identity: Identity = serde_json::from_slice(&fs::read(path.join("run.json")).ok()?).ok()?;
+        // Another cell of a matrix is no run before: it measured something else.
+        let values = |cell: &Option<CellInfo>| cell.as_ref().map(|cell| cell.values.clone());
         let fits = identity.suite == run.suite
+            && values(&identity.cell) == values(&run.cell)
             && identity.start_unix_ns < run.start_unix_ns
             && identity.status == Status::Complete;
         fits.then_some((identity.start_unix_ns, path))

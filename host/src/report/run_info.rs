@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::replace::replace;
+use super::{CellInfo, replace::replace};
 
 /// How far a run came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -91,6 +91,9 @@ pub struct RunInfo {
     /// The folder that paths in the suite are relative to.
     #[serde(default)]
     pub suite_folder: String,
+    /// The cell of a matrix that this run is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<CellInfo>,
     /// The plugins that take part.
     pub plugins: Vec<PluginInfo>,
     /// The version of kperf.

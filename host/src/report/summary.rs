@@ -9,7 +9,7 @@ use kperf_metrics::Figures;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CapacitySummary, Incident, RecordsSummary, RunInfo};
+use super::{CapacitySummary, CellsSummary, Incident, RecordsSummary, RunInfo, TagSpread};
 
 /// The version that is written.
 pub(super) const VERSION: u32 = 1;
@@ -27,7 +27,8 @@ pub struct Summary {
     pub verdict: VerdictSummary,
     /// Every threshold, those of the whole suite last.
     pub thresholds: Vec<ThresholdSummary>,
-    /// The scenarios in the order of the suite.
+    /// The scenarios in the order of the suite; of a matrix as a whole, those of all cells that have ended, each with its cell
+    /// in its name: `browse [tenants=10,users=5]`.
     pub scenarios: Vec<ScenarioSummary>,
     /// Metrics of plugins that belong to no scenario.
     pub metrics: Vec<MetricSummary>,
@@ -42,6 +43,9 @@ pub struct Summary {
     /// The run before this one: the latest of the same suite whose folder stands beside this one's.
     #[serde(default)]
     pub previous: Option<PreviousSummary>,
+    /// The cells of a matrix. Only the summary of the matrix as a whole has them; the one of a cell has `run.cell`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<CellsSummary>,
 }
 
 /// The run before.
@@ -94,7 +98,7 @@ pub struct VerdictSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReasonSummary {
     /// A short word: `threshold-breached`, `no-samples`, `late-starts`, `busy-workers`, `held-up-workers`,
-    /// `short-memory`, `dropped-arrivals`, `no-capacity`, `missing-samples`, `interrupted`.
+    /// `short-memory`, `dropped-arrivals`, `no-capacity`, `missing-samples`, `interrupted`, `cell-failed`.
     pub kind: String,
     /// The scenario that it is about, if it is about one.
     pub scenario: Option<String>,
@@ -154,6 +158,9 @@ pub enum ScenarioState {
 pub struct ScenarioSummary {
     /// Its name.
     pub name: String,
+    /// The number of its cell, in the summary of a matrix as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<u32>,
     /// The plugin's name.
     pub plugin: String,
     /// The plugin's mode.
@@ -180,6 +187,9 @@ pub struct ScenarioSummary {
     pub iteration_response_time: Option<Spread>,
     /// Requests per operation, by name.
     pub operations: Vec<OperationSummary>,
+    /// How the values of the scenario's `spread` tag differ over all its requests; none if no request carries the tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<TagSpread>,
     /// Checks, by name.
     pub checks: Vec<CheckSummary>,
     /// The plugins' own metrics.
@@ -237,6 +247,9 @@ pub struct OperationSummary {
     pub response_time: Option<Spread>,
     /// Where the time went.
     pub phases: Phases,
+    /// How the values of the scenario's `spread` tag differ; none if no request carries the tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<TagSpread>,
 }
 
 /// Requests with one status.
@@ -276,7 +289,7 @@ pub struct CheckSummary {
     pub fails: u64,
 }
 
-/// A series of a plugin's own metric.
+/// A series of a plugin's own metric; those that differ only in the scenario's `spread` tag are put together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricSummary {
     /// The metric's name.

@@ -4,14 +4,14 @@ use tokio::sync::watch;
 
 /// How often the user has asked to stop. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Interrupts(watch::Receiver<u32>);
+pub struct Interrupts(watch::Receiver<u32>);
 
 impl Interrupts {
     /// Starts listening; needs a `LocalRuntime`.
     ///
     /// # Errors
     /// When the operating system refuses.
-    pub(super) fn listen() -> std::io::Result<Self> {
+    pub fn listen() -> std::io::Result<Self> {
         let mut signals = Signals::new()?;
         let (count, seen) = watch::channel(0);
         tokio::task::spawn_local(async move {
@@ -24,17 +24,17 @@ impl Interrupts {
     }
 
     /// Waits until the user has asked to stop.
-    pub(super) async fn once(&self) {
+    pub async fn once(&self) {
         self.times(1).await;
     }
 
     /// Waits until the user has asked to leave at once.
-    pub(super) async fn twice(&self) {
+    pub async fn twice(&self) {
         self.times(2).await;
     }
 
     /// Whether the user has asked to stop.
-    pub(super) fn any(&self) -> bool {
+    pub fn any(&self) -> bool {
         *self.0.borrow() > 0
     }
 

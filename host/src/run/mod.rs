@@ -22,6 +22,7 @@ mod secrets;
 mod stand_ins;
 mod steering;
 mod tables;
+mod whole;
 mod wind_up;
 mod worker;
 
@@ -41,10 +42,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::exit::Exit;
 use crate::plan::{Part, Plan, PlannedScenario};
-use crate::report::{self, End, Journal, Summary};
+use crate::report::{self, CellInfo, End, Journal, Summary};
 use crate::terminal::{BAD, DOUBT, Display, FAINT, GOOD, Live};
 use exports::Exports;
-use interrupts::Interrupts;
+pub use interrupts::Interrupts;
 use lending::{Lender, Lending};
 use monitor::{Brief, LoadEnd, Monitor};
 use observers::{CollectorHandle, Post};
@@ -57,7 +58,8 @@ pub use cleanup::{CleanupError, Past, clean_up};
 pub use removal::{Removed, list};
 pub use resend::{ResendError, Resent, resend};
 pub use secrets::wrong_urls;
-pub use wind_up::tell_left;
+pub use whole::{Identity, Untold, identify, report_whole};
+pub use wind_up::{tell_left, tell_undelivered};
 
 /// Workers get ready before load starts, so that the first second is like the others.
 const LEAD: Duration = Duration::from_millis(100);
@@ -70,6 +72,8 @@ pub struct Options {
     pub keep: bool,
     /// Where Prometheus may fetch series, in place of what the suite says.
     pub metrics_listen: Option<std::net::SocketAddr>,
+    /// The cell of a matrix that the run is, if it is one.
+    pub cell: Option<CellInfo>,
     /// Where progress is shown.
     pub display: Display,
 }
@@ -118,10 +122,18 @@ pub enum RunError {
 /// # Errors
 /// When the run can't even start, or its results can't be written.
 pub async fn run(plan: &Plan, options: &Options) -> Result<Ended, RunError> {
+    let interrupts = Interrupts::listen().map_err(|error| RunError::Machine(error.to_string()))?;
+    run_until(plan, options, interrupts).await
+}
+
+/// As [`run`], and somebody else listens for the user's wish to stop.
+///
+/// # Errors
+/// When the run can't even start, or its results can't be written.
+pub async fn run_until(plan: &Plan, options: &Options, interrupts: Interrupts) -> Result<Ended, RunError> {
     let secrets = secrets::read(plan)
         .map_err(|findings| RunError::Suite(Diagnostics::new(plan.suite.sources.clone(), findings)))?;
-    let interrupts = Interrupts::listen().map_err(|error| RunError::Machine(error.to_string()))?;
-    let opening = opening::opening(plan, &secrets);
+    let opening = opening::opening(plan, &secrets, options.cell.clone());
     let id = opening.run.id.clone();
     let common = kperf_export::Common {
         suite: plan.suite.name.clone(),

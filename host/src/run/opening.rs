@@ -9,10 +9,10 @@ use super::secrets::Secrets;
 use super::tables;
 use super::worker::unix_ns;
 use crate::plan::{Plan, PlannedScenario, describe};
-use crate::report::{self, Machine, Opening, PluginInfo, RunInfo, ScenarioInfo, SeverityInfo, Status};
+use crate::report::{self, CellInfo, Machine, Opening, PluginInfo, RunInfo, ScenarioInfo, SeverityInfo, Status};
 
 /// The identity of a run that begins now.
-pub(super) fn opening(plan: &Plan, secrets: &Secrets) -> Opening {
+pub(super) fn opening(plan: &Plan, secrets: &Secrets, cell: Option<CellInfo>) -> Opening {
     let start_unix_ns = unix_ns();
     let mut plugins: Vec<PluginInfo> = Vec::new();
     for part in plan.parts() {
@@ -48,6 +48,7 @@ pub(super) fn opening(plan: &Plan, secrets: &Secrets) -> Opening {
             environment: plan.suite.environment.clone(),
             overrides: secrets.redactor.redact(plan.suite.sources.sets()).lines().map(str::to_owned).collect(),
             suite_folder: plan.folder.canonicalize().unwrap_or_else(|_| plan.folder.clone()).display().to_string(),
+            cell,
             plugins,
             host_version: env!("CARGO_PKG_VERSION").to_owned(),
             git_commit: report::commit_of(&plan.folder),
@@ -118,6 +119,7 @@ fn scenario_info(plan: &Plan, scenario: &PlannedScenario, of: &Scenario) -> Scen
         open_model: scenario.schedule.executor.is_open(),
         workers: scenario.workers as usize,
         target: target_of(plan, of),
+        spread: of.spread.clone(),
         thresholds: scenario.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
         criteria: scenario
             .schedule

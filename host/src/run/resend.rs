@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::lending::{self, Lender};
 use super::{cleanup::SUITE, secrets};
 use crate::plan::{self, Plan};
-use crate::report::{self, Opening};
+use crate::report::{self, RunInfo};
 
 /// How long each message is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -60,20 +60,24 @@ pub struct Resent {
 /// When nothing was tried.
 pub async fn resend(dir: &Path, engine: &kperf_plugin::Engine) -> Result<Resent, ResendError> {
     let no_run = |why: String| ResendError::NoRun { dir: dir.display().to_string(), why };
-    let opening = report::opening(dir).map_err(|error| no_run(error.to_string()))?;
-    let opening = opening.ok_or_else(|| no_run("its journal does not begin with one".to_owned()))?;
+    let run = if report::is_matrix(dir) {
+        report::cells_story(dir).map_err(|error| no_run(error.to_string()))?.opening.run
+    } else {
+        let opening = report::opening(dir).map_err(|error| no_run(error.to_string()))?;
+        opening.ok_or_else(|| no_run("its journal does not begin with one".to_owned()))?.run
+    };
     let Some((outbox, letters)) = Outbox::open(dir)? else { return Ok(Resent::default()) };
     if letters.is_empty() {
         return Ok(Resent::default());
     }
-    let plan = planned(dir, &opening, &letters, engine).await?;
-    send(dir, &opening, &plan, Arc::new(outbox), letters).await
+    let plan = planned(dir, &run, &letters, engine).await?;
+    send(dir, &run, &plan, Arc::new(outbox), letters).await
 }
 
 /// The plan of those reporters whose messages have not arrived.
 async fn planned(
     dir: &Path,
-    opening: &Opening,
+    run: &RunInfo,
     letters: &[Letter],
     engine: &kperf_plugin::Engine,
 ) -> Result<Plan, ResendError> {
@@ -82,8 +86,8 @@ async fn planned(
         .map_err(|error| ResendError::NoRun { dir: dir.display().to_string(), why: format!("{SUITE}: {error}") })?;
     let name = path.display().to_string();
     let options = kperf_suite::Options {
-        environment: opening.run.environment.as_deref(),
-        sets: &opening.run.overrides,
+        environment: run.environment.as_deref(),
+        sets: &run.overrides,
         lookup: &|name| std::env::var(name).ok(),
     };
     let source = kperf_suite::Source { name: &name, text: &text };
@@ -97,7 +101,7 @@ async fn planned(
     suite.thresholds.clear();
     let targets: BTreeSet<&str> = suite.reporters.iter().filter_map(|it| it.plugin.target_name()).collect();
     suite.targets = suite.targets.iter().filter(|(name, _)| targets.contains(name.as_str())).map(owned).collect();
-    plan::make(suite, Path::new(&opening.run.suite_folder), engine, 1, Some(1), false)
+    plan::make(suite, Path::new(&run.suite_folder), engine, 1, Some(1), false)
         .await
         .map_err(|refused| ResendError::Suite(refused.diagnostics))
 }
@@ -108,7 +112,7 @@ fn owned<V: Clone>((name, value): (&String, &V)) -> (String, V) {
 
 async fn send(
     dir: &Path,
-    opening: &Opening,
+    run: &RunInfo,
     plan: &Plan,
     outbox: Arc<Outbox>,
     letters: Vec<Letter>,
@@ -119,7 +123,7 @@ async fn send(
     let lender = Lender {
         suite: &plan.suite,
         out: dir,
-        run: &opening.run.id,
+        run: &run.id,
         secrets: &secrets,
         simulated: None,
         stand_ins: BTreeMap::new(),

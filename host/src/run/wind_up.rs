@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::opening::{SIMULATED, target_of};
 use super::{Run, Stage, removal};
+use crate::plan::plural;
 use crate::report;
 use crate::terminal::GOOD;
 
@@ -97,6 +98,17 @@ pub fn tell_left(out: &Path, left: usize) {
         let (things, folder) = (if left == 1 { "thing is" } else { "things are" }, out.display());
         crate::terminal::note(&format!(
             "{left} {things} still on the target; `kperf-host cleanup {folder}` removes what it can"
+        ));
+    }
+}
+
+/// Says how to send what a run's reporters could not deliver.
+pub fn tell_undelivered(out: &Path, undelivered: usize) {
+    if undelivered > 0 {
+        let messages = plural(u32::try_from(undelivered).unwrap_or(u32::MAX), "message");
+        let folder = out.display();
+        crate::terminal::note(&format!(
+            "{messages} of reporters not delivered; `kperf-host report {folder} --resend` sends what has not arrived"
         ));
     }
 }

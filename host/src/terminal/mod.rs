@@ -5,9 +5,11 @@
 
 mod above;
 mod capacity;
+mod cells;
 mod figures;
 mod live;
 mod removal;
+mod spread;
 mod summary;
 
 pub use above::AboveBars;

@@ -8,7 +8,10 @@ use crate::report::{MachineUse, MetricSummary, ScenarioSummary, Spread, Summary,
 
 /// Prints the summary; the verdict only if `quiet`.
 pub fn print(summary: &Summary, quiet: bool) {
-    if !quiet {
+    if let Some(cells) = summary.cells.as_ref().filter(|_| !quiet) {
+        super::cells::print(summary, cells);
+        incidents(summary);
+    } else if !quiet {
         let thresholds: Vec<_> = summary.thresholds.iter().collect();
         if !thresholds.is_empty() {
             out(&format!("\n{STRONG}thresholds{STRONG:#}"));
@@ -76,6 +79,7 @@ fn scenario(scenario: &ScenarioSummary) {
         out(&format!("  {mark} {}  {FAINT}{} of {total}{FAINT:#}", check.name, check.passes));
     }
     operations(scenario);
+    super::spread::print(scenario);
     metrics(&scenario.metrics);
 }
 

@@ -16,9 +16,12 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    /// A request made for this tenant.
+    /// A request made for this tenant, whose samples carry its name.
     pub fn request(&self, operation: &str, method: &str, url: String) -> Request {
-        let request = Request::new(operation, method, url);
+        let mut request = Request::new(operation, method, url);
+        if !self.namespace.is_empty() {
+            request.tags.push(("tenant".into(), self.namespace.clone()));
+        }
         match &self.identity {
             Some((header, value)) => request.header(header, value.as_str()),
             None => request,

@@ -93,10 +93,13 @@ impl<T> Variants<T> {
     }
 }
 
-/// All series of one operation.
+/// All series of one operation. The guest's own tags are on the figures that people look at by them; where the time of a
+/// request went is put together, because each value of a tag with many would cost another five distributions.
 #[derive(Debug)]
 struct HttpSeries {
     tags: Tags,
+    /// Without the guest's own.
+    plain: Tags,
     failed: SeriesId,
     duration: SeriesId,
     blocked: SeriesId,
@@ -151,7 +154,10 @@ impl SeriesBook {
             operations.insert(sent.operation.into(), Variants::default());
         }
         let Some(variants) = operations.get_mut(sent.operation) else { return Ok(()) };
-        let made = || HttpSeries::new(registry, extend(&tags.with("operation", sent.operation), sent.tags)?);
+        let made = || {
+            let plain = tags.with("operation", sent.operation);
+            HttpSeries::new(registry, extend(&plain, sent.tags)?, plain)
+        };
         let Some(series) = variants.get(sent.tags, made)? else {
             shard.drop_samples(1);
             return Ok(());
@@ -240,20 +246,21 @@ fn lazily(
 }
 
 impl HttpSeries {
-    fn new(registry: &Registry, tags: Tags) -> Result<Self, Unrecorded> {
-        let series = |metric: Builtin| registry.series(metric.into(), tags.clone());
+    fn new(registry: &Registry, tags: Tags, plain: Tags) -> Result<Self, Unrecorded> {
+        let series = |metric: Builtin, tags: &Tags| registry.series(metric.into(), tags.clone());
         Ok(Self {
-            failed: series(Builtin::HttpReqFailed)?,
-            duration: series(Builtin::HttpReqDuration)?,
-            blocked: series(Builtin::HttpReqBlocked)?,
-            sending: series(Builtin::HttpReqSending)?,
-            waiting: series(Builtin::HttpReqWaiting)?,
-            receiving: series(Builtin::HttpReqReceiving)?,
+            failed: series(Builtin::HttpReqFailed, &tags)?,
+            duration: series(Builtin::HttpReqDuration, &tags)?,
+            blocked: series(Builtin::HttpReqBlocked, &plain)?,
+            sending: series(Builtin::HttpReqSending, &plain)?,
+            waiting: series(Builtin::HttpReqWaiting, &plain)?,
+            receiving: series(Builtin::HttpReqReceiving, &plain)?,
             response_time: None,
             connecting: None,
             tls: None,
             requests: SmallVec::new(),
             tags,
+            plain,
         })
     }
 
@@ -276,11 +283,11 @@ impl HttpSeries {
         sent: &Sent<'_>,
     ) -> Result<(), SeriesLimit> {
         if !timing.connecting.is_zero() {
-            let series = lazily(registry, &self.tags, &mut self.connecting, Builtin::HttpReqConnecting)?;
+            let series = lazily(registry, &self.plain, &mut self.connecting, Builtin::HttpReqConnecting)?;
             shard.record_duration(series, timing.connecting);
         }
         if !timing.tls.is_zero() {
-            let series = lazily(registry, &self.tags, &mut self.tls, Builtin::HttpReqTlsHandshaking)?;
+            let series = lazily(registry, &self.plain, &mut self.tls, Builtin::HttpReqTlsHandshaking)?;
             shard.record_duration(series, timing.tls);
         }
         let duration = timing.duration();

@@ -8,6 +8,7 @@
 //! It reads no files and no environment, and knows neither plugins (whose tables it keeps as [`Params`] with places) nor
 //! how anything is run.
 
+mod cells;
 mod credential;
 mod diagnostic;
 mod duration;
@@ -41,6 +42,7 @@ mod target;
 mod threshold;
 mod variables;
 
+pub use cells::{Axis, AxisValue, Cell, Cells};
 pub use credential::{Credential, CredentialSource};
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use duration::{DurationError, DurationText, parse_duration};
@@ -218,7 +220,7 @@ mod tests {
         let options = Options { environment: None, sets: &[], lookup: &|_| None };
         let suite = load(Source { name: "full.toml", text: FULL }, &options).unwrap();
         let threshold = &suite.scenarios[0].thresholds[0];
-        assert_eq!(threshold.expression.selector().get("scenario"), Some("one [vus=1]"));
+        assert_eq!(threshold.expression.selector().get("scenario"), Some("one"));
         assert_eq!(suite.thresholds[0].expression.selector().get("scenario"), None);
         let metric = threshold.part(&suite.sources, threshold.expression.metric_span());
         assert_eq!(suite.sources.slice(metric), "http_req_duration");

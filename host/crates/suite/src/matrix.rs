@@ -1,9 +1,10 @@
-//! `[matrix]`: axes whose combinations multiply the scenarios that use them. Also the pass that fills in all variables,
-//! because a scenario's differ from one combination to the next.
+//! `[matrix]`: axes whose combinations multiply the scenarios that use them, or, with `[cells]`, the whole suite. Also the
+//! pass that fills in all variables, because they differ from one combination to the next.
 
 use std::collections::BTreeSet;
 
 use crate::{
+    cells::CELLS_KEY,
     node::{Node, Table, Value},
     reader::{Complaint, Reader},
     variables::{Combination, MATRIX_PREFIX, Piece, Variables, pieces},
@@ -15,6 +16,9 @@ const MOST: usize = 1_000;
 /// Expands the scenarios of `root` and fills in every variable.
 pub(crate) fn expand(reader: &mut Reader<'_>, root: &mut Table, lookup: &dyn Fn(&str) -> Option<String>) {
     let variables = Variables::take(reader, root, lookup);
+    if root.get(CELLS_KEY).is_some() {
+        return narrow(reader, root, &variables);
+    }
     for entry in &mut root.entries {
         if !matches!(entry.key.as_str(), "scenario" | "vars" | "environments") {
             variables.fill(reader, &mut entry.node, None);
@@ -30,6 +34,35 @@ pub(crate) fn expand(reader: &mut Reader<'_>, root: &mut Table, lookup: &dyn Fn(
         }
     }
     *scenarios = expanded;
+}
+
+/// Makes the suite that of the matrix's first cell.
+fn narrow(reader: &mut Reader<'_>, root: &mut Table, variables: &Variables<'_>) {
+    let kept = |key: &str| matches!(key, "matrix" | "vars" | "environments");
+    let mut used = BTreeSet::new();
+    root.entries.iter().filter(|entry| !kept(&entry.key)).for_each(|entry| axes_in(&entry.node, &mut used));
+    if let Some(matrix) = root.get_mut("matrix") {
+        variables.fill(reader, matrix, None);
+    }
+    let axes = read_axes(reader, root);
+    // What a command does with an axis that it finds in its environment is not known here.
+    let cells = root.get(CELLS_KEY).and_then(Node::table);
+    let commands = cells.is_some_and(|cells| cells.get("before").or_else(|| cells.get("after")).is_some());
+    if let Some(matrix) = root.get("matrix").and_then(Node::table).filter(|_| !commands) {
+        for entry in matrix.entries.iter().filter(|entry| !used.contains(&entry.key)) {
+            let message = format!("nothing uses the axis `{}`: its cells would be alike", entry.key);
+            reader.report(
+                entry.key_span,
+                message,
+                format!("write `${{matrix.{}}}` where its values belong", entry.key),
+            );
+        }
+    }
+    let first: Combination =
+        axes.into_iter().filter_map(|(axis, values)| Some((axis, values.into_iter().next()?))).collect();
+    for entry in root.entries.iter_mut().filter(|entry| !kept(&entry.key)) {
+        variables.fill(reader, &mut entry.node, Some(&first));
+    }
 }
 
 type Axis = (String, Vec<Value>);

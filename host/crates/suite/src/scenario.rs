@@ -8,7 +8,7 @@ use crate::{
     load::{LOADS, Load, Shape, read_load},
     node::Node,
     plugin_use::{self, Known, PluginUse, read_plugin_use},
-    reader::Reader,
+    reader::{Reader, Section},
     spec::{COUNT, DURATION, KeySpec, Kind, Need, SOME_DURATION, TableSpec},
     threshold::{THRESHOLD, Threshold, read_thresholds},
 };
@@ -22,6 +22,8 @@ pub struct Scenario {
     pub start: Duration,
     /// Tags of all its samples.
     pub tags: BTreeMap<String, String>,
+    /// The tag whose values the summary puts together; None for no such tag.
+    pub spread: Option<String>,
     /// How virtual users share instances; None for what fits the way the guest was built.
     pub isolation: Option<Isolation>,
     /// The most users of one shared instance.
@@ -83,6 +85,13 @@ pub(crate) const SCENARIO: TableSpec = TableSpec {
         ),
         KeySpec::new("tags", Kind::TextMap, Need::Absent("none"), "Tags of all samples; keys are `[a-z_][a-z0-9_]*`."),
         KeySpec::new(
+            "spread",
+            Kind::Text,
+            Need::Default("tenant"),
+            "A tag that may have many values: the summary puts those of an operation and of a metric together, and says how \
+             they spread. `\"\"` for none.",
+        ),
+        KeySpec::new(
             "isolation",
             Kind::Choice(&["shared", "user", "iteration"]),
             Need::Absent("what fits the way the guest was built"),
@@ -111,6 +120,7 @@ pub(crate) fn read_scenario(reader: &mut Reader<'_>, node: &Node, known: &Known<
     };
     let start = reader.value(&section, "start");
     let tags = reader.text_map(&section, "tags", check_tag);
+    let spread = read_spread(reader, &section);
     let isolation = reader.choice(&section, "isolation", &Isolation::ALL);
     let group: u32 = reader.value(&section, "group");
     let workers: Option<u32> = reader.optional(&section, "workers");
@@ -125,6 +135,7 @@ pub(crate) fn read_scenario(reader: &mut Reader<'_>, node: &Node, known: &Known<
         plugin,
         start,
         tags,
+        spread,
         isolation,
         group: NonZeroU32::new(group)?,
         workers: workers.and_then(NonZeroU32::new),
@@ -147,6 +158,16 @@ fn check_search(reader: &mut Reader<'_>, node: &Node, thresholds: &[Threshold]) 
         let help = "say what has to hold at a rate that counts, like `\"http_req_failed rate < 1%\"`".to_owned();
         reader.report(written.unwrap_or(node).span, "a capacity search has to have thresholds", help);
     }
+}
+
+/// The tag, unless the suite wants none.
+fn read_spread(reader: &mut Reader<'_>, section: &Section<'_>) -> Option<String> {
+    let spread: Option<String> = reader.optional(section, "spread");
+    let spread = spread.filter(|key| !key.is_empty())?;
+    if let (Err(message), Some(node)) = (check_tag(&spread), section.table.get("spread")) {
+        reader.report(node.span, message, None);
+    }
+    Some(spread)
 }
 
 fn check_tag(key: &str) -> Result<(), String> {

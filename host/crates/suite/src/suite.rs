@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    cells::{CELLS, CELLS_KEY, Cells, read_cells},
     credential::{CREDENTIAL, Credential, read_credential},
     environment::ENVIRONMENT,
     export::{EXPORT, Export, read_export},
@@ -22,7 +23,7 @@ use crate::{
 };
 
 /// A checked suite: environment and overrides applied, variables filled in, matrix expanded, every reference in it good. It
-/// says nothing yet about what only plugins, files or the machine know.
+/// says nothing yet about what only plugins, files or the machine know. With cells, it is that of the first one.
 #[derive(Clone, Debug)]
 pub struct Suite {
     /// Its name.
@@ -51,6 +52,8 @@ pub struct Suite {
     pub reporters: Vec<Reporter>,
     /// Where series go while the run goes on.
     pub export: Export,
+    /// How the matrix is gone through cell by cell; None if all of it runs at once.
+    pub cells: Option<Cells>,
     /// The texts that the spans point into.
     pub sources: Sources,
 }
@@ -124,7 +127,14 @@ pub(crate) const SUITE: TableSpec = TableSpec {
             "matrix",
             Kind::Axes,
             Need::Absent("none"),
-            "Axes with their values. A scenario that uses `${matrix.AXIS}` becomes one scenario for each combination.",
+            "Axes with their values. A scenario that uses `${matrix.AXIS}` becomes one scenario for each combination, or, \
+             with `[cells]`, the suite becomes one run for each.",
+        ),
+        KeySpec::new(
+            CELLS_KEY,
+            Kind::Table(&CELLS),
+            Need::Absent("everything runs at once"),
+            "Runs the matrix cell by cell.",
         ),
         KeySpec::new("scenario", Kind::List(&SCENARIO), Need::Required, "What runs; at least one."),
         KeySpec::new("collector", Kind::List(&COLLECTOR), Need::Absent("none"), "What observes the system under test."),
@@ -154,6 +164,9 @@ pub(crate) fn read_suite(reader: &mut Reader<'_>, root: &Table, environment: Opt
     let simulated = read_simulated(reader, simulated, seed);
     let limits = reader.find(&section, "limits").0.unwrap_or(&empty);
     let limits: Option<Limits> = read_limits(reader, limits, None);
+
+    let cells = reader.find(&section, CELLS_KEY).0;
+    let cells = cells.map(|node| read_cells(reader, node, root));
 
     let targets = named(reader, &section, "targets", read_target);
     let credentials = named(reader, &section, "credentials", read_credential);
@@ -217,6 +230,10 @@ pub(crate) fn read_suite(reader: &mut Reader<'_>, root: &Table, environment: Opt
         natives,
         reporters: reporters.into_iter().collect::<Option<_>>()?,
         export: export.unwrap_or_else(|| Some(Export::default()))?,
+        cells: match cells {
+            Some(cells) => Some(cells?),
+            None => None,
+        },
         sources: reader.sources.clone(),
     })
 }

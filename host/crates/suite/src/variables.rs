@@ -154,7 +154,10 @@ impl<'a> Variables<'a> {
     fn value(&self, name: &str, default: Option<&str>, combination: Option<&Combination>) -> Result<Value, Complaint> {
         if let Some(axis) = name.strip_prefix(MATRIX_PREFIX) {
             let Some(combination) = combination else {
-                return Err(Complaint::new(format!("`${{{name}}}` has a value only inside of `[[scenario]]`")));
+                let complaint = Complaint::new(format!("`${{{name}}}` has a value only inside of `[[scenario]]`"));
+                return Err(
+                    complaint.help("with a `[cells]` table it has one everywhere but in `[vars]` and `[matrix]`")
+                );
             };
             return combination.iter().find(|(known, _)| known == axis).map(|(_, value)| value.clone()).ok_or_else(
                 || {

@@ -59,6 +59,9 @@ fn a_good_suite_means_what_it_should() {
             out += &format!("{credential:?}\n");
         }
         out += &format!("{:?}\n", suite.simulated);
+        if let Some(cells) = &suite.cells {
+            out += &format!("{cells:?}\n");
+        }
         for scenario in &suite.scenarios {
             let plugin = &scenario.plugin;
             out += &format!("\nscenario {:?}\n  {:?}\n", plugin.name.value, scenario.load);

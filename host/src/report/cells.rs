@@ -1,0 +1,236 @@
+//! `cells.jsonl`: which cells a matrix has and how each of them stands, one JSON object a line.
+//!
+//! A line is on the disk before what it announces begins: what is known after a crash is what has happened. The first line is
+//! the [`CellsOpening`]; a cell that started and has no later line was cut off. A lock on the file tells that somebody works
+//! on the matrix.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{RunInfo, ScenarioInfo};
+
+/// The file's name in the folder of the whole.
+const FILE: &str = "cells.jsonl";
+/// The folder of the cells' folders.
+pub const FOLDER: &str = "cells";
+
+/// What is known before the first cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellsOpening {
+    /// The run as a whole.
+    pub run: RunInfo,
+    /// The axes in the order of the suite.
+    pub axes: Vec<AxisInfo>,
+    /// How often the matrix is gone through.
+    pub repeat: u32,
+    /// The scenarios of the first cell.
+    pub scenarios: Vec<ScenarioInfo>,
+    /// All cells in the order in which they run.
+    pub cells: Vec<CellInfo>,
+}
+
+/// An axis of the matrix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AxisInfo {
+    /// Its name.
+    pub name: String,
+    /// Its values in the order of the suite.
+    pub values: Vec<Value>,
+}
+
+/// A cell of a matrix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CellInfo {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Which round through the matrix it belongs to, from 1.
+    pub repeat: u32,
+    /// Its value on each axis, in the order of the suite.
+    pub values: Map<String, Value>,
+    /// The name of its folder below `cells/`.
+    pub folder: String,
+}
+
+impl CellInfo {
+    /// The combination for people: `tenants=10,users=5`, with the round if there are several.
+    pub fn label(&self, rounds: u32) -> String {
+        let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let values = self.values.iter().map(|(axis, value)| format!("{axis}={}", plain(value)));
+        let round = (rounds > 1 || self.values.is_empty()).then(|| format!("repeat={}", self.repeat));
+        values.chain(round).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// How a cell stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CellState {
+    /// It has not begun.
+    NotRun,
+    /// It has begun; if nobody works on the matrix any more, it was cut off.
+    Started,
+    /// It was measured to its end, and has a verdict.
+    Finished,
+    /// It ended before load.
+    Failed,
+    /// Somebody stopped it.
+    Interrupted,
+}
+
+/// A cell that changes its state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CellChange {
+    /// The cell's number.
+    pub cell: u32,
+    /// How it stands now.
+    pub state: CellState,
+    /// When, in nanoseconds since the Unix epoch.
+    pub unix_ns: u64,
+    /// What the cell alone would have exited with; none before its end.
+    pub exit_code: Option<u8>,
+    /// Why it failed, or what went wrong beside it.
+    pub message: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Entry {
+    Matrix(Box<CellsOpening>),
+    Cell(CellChange),
+}
+
+/// How far a cell has come.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CellHistory {
+    /// When it began, in nanoseconds since the Unix epoch.
+    pub started: Option<u64>,
+    /// The last change.
+    pub last: Option<CellChange>,
+}
+
+impl CellHistory {
+    /// How it stands.
+    pub fn state(&self) -> CellState {
+        self.last.as_ref().map_or(CellState::NotRun, |last| last.state)
+    }
+
+    /// From its start to its last change, in nanoseconds.
+    pub fn took_ns(&self) -> Option<u64> {
+        Some(self.last.as_ref()?.unix_ns.saturating_sub(self.started?))
+    }
+}
+
+/// What `cells.jsonl` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellsStory {
+    /// The matrix.
+    pub opening: CellsOpening,
+    /// What is known of each cell, by number.
+    pub histories: BTreeMap<u32, CellHistory>,
+}
+
+/// Why the file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CellsError {
+    /// It can't be read or written.
+    #[error("{FILE}: {0}")]
+    File(#[from] io::Error),
+    /// It is none.
+    #[error("{FILE} does not begin with a matrix: another version of kperf wrote it, or it is damaged")]
+    NoMatrix,
+    /// Another process has it.
+    #[error("another kperf-host works on this matrix; wait until it has ended")]
+    Busy,
+}
+
+/// The file of a matrix that is being worked on.
+#[derive(Debug)]
+pub struct CellsLog {
+    file: File,
+}
+
+impl CellsLog {
+    /// Makes the folder and the file in it, and keeps others off.
+    ///
+    /// # Errors
+    /// When the folder can't be written, or holds such a file already.
+    pub fn create(dir: &Path, opening: CellsOpening) -> Result<Self, CellsError> {
+        std::fs::create_dir_all(dir.join(FOLDER))?;
+        let file = OpenOptions::new().append(true).create_new(true).open(dir.join(FILE))?;
+        opening.run.write(dir)?;
+        let mut log = Self::locked(file)?;
+        log.append(&Entry::Matrix(Box::new(opening)))?;
+        Ok(log)
+    }
+
+    /// Opens the file to go on, and keeps others off.
+    ///
+    /// # Errors
+    /// When there is none that can be read, or another process has it.
+    pub fn open(dir: &Path) -> Result<(Self, CellsStory), CellsError> {
+        let mut log = Self::locked(OpenOptions::new().append(true).open(dir.join(FILE))?)?;
+        let torn = !std::fs::read(dir.join(FILE))?.ends_with(b"\n");
+        if torn {
+            // The next line is one of its own.
+            log.file.write_all(b"\n")?;
+        }
+        Ok((log, cells_story(dir)?))
+    }
+
+    fn locked(file: File) -> Result<Self, CellsError> {
+        match file.try_lock() {
+            Ok(()) => Ok(Self { file }),
+            Err(TryLockError::WouldBlock) => Err(CellsError::Busy),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    /// Appends a change; it is on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the disk is full or gone.
+    pub fn change(&mut self, change: CellChange) -> Result<(), CellsError> {
+        self.append(&Entry::Cell(change))
+    }
+
+    fn append(&mut self, entry: &Entry) -> Result<(), CellsError> {
+        let mut line = serde_json::to_vec(entry).map_err(io::Error::from)?;
+        line.push(b'\n');
+        self.file.write_all(&line)?;
+        Ok(self.file.sync_data()?)
+    }
+}
+
+/// Whether a folder is that of a matrix.
+pub fn is_matrix(dir: &Path) -> bool {
+    dir.join(FILE).is_file()
+}
+
+/// Reads what is known of a matrix. Lines that can't be read, as the last one of a killed process, are left out.
+///
+/// # Errors
+/// When there is no such file, or it is of something else.
+pub fn cells_story(dir: &Path) -> Result<CellsStory, CellsError> {
+    let mut opening = None;
+    let mut histories = BTreeMap::<u32, CellHistory>::new();
+    for line in BufReader::new(File::open(dir.join(FILE))?).split(b'\n') {
+        match serde_json::from_slice(&line?) {
+            Ok(Entry::Matrix(matrix)) => opening = opening.or(Some(*matrix)),
+            Ok(Entry::Cell(change)) => {
+                let history = histories.entry(change.cell).or_default();
+                if change.state == CellState::Started {
+                    history.started = Some(change.unix_ns);
+                }
+                history.last = Some(change);
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(CellsStory { opening: opening.ok_or(CellsError::NoMatrix)?, histories })
+}

@@ -1,0 +1,252 @@
+//! The results of a matrix as a whole, from `cells.jsonl` and the summaries of its cells: `summary.json`, `cells.csv`.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::cells::{AxisInfo, CellHistory, CellInfo, CellState, CellsError, CellsStory, FOLDER, cells_story};
+use super::replace::replace;
+use super::{
+    Incident, MetricSummary, ReasonSummary, Status, Summary, VerdictSummary, instant, previous, summary::VERSION, table,
+};
+use crate::exit::Exit;
+
+/// A run that went through a matrix cell by cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CellsSummary {
+    /// The axes in the order of the suite.
+    pub axes: Vec<AxisInfo>,
+    /// How often the matrix was to be gone through.
+    pub repeat: u32,
+    /// All cells in the order in which they run, also those that did not.
+    pub cells: Vec<CellSummary>,
+}
+
+/// A cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CellSummary {
+    /// Which one.
+    #[serde(flatten)]
+    pub cell: CellInfo,
+    /// How it stands.
+    pub state: CellState,
+    /// `pass`, `fail` or `inconclusive`; none for a cell that has no verdict.
+    pub outcome: Option<String>,
+    /// What the cell alone would have exited with.
+    pub exit_code: Option<u8>,
+    /// Why it failed, or what went wrong beside it.
+    pub message: Option<String>,
+    /// When it began (RFC 3339, UTC).
+    pub start: Option<String>,
+    /// How long it took, with everything before and after load, in seconds.
+    pub took: Option<f64>,
+    /// What the parts of the system under test used while it ran, as far as collectors told.
+    pub components: Vec<ComponentUse>,
+}
+
+/// What a part of the system under test used: the metrics `component_cpu` and `component_memory`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ComponentUse {
+    /// Its name: the metrics' tag `component`.
+    pub component: String,
+    /// Processor cores.
+    pub cpu: Option<Usage>,
+    /// Bytes of memory.
+    pub memory: Option<Usage>,
+}
+
+/// A usage over time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Usage {
+    /// The mean.
+    pub mean: f64,
+    /// The largest value.
+    pub max: f64,
+}
+
+/// What the parts of a system used, by the metrics of a summary.
+pub fn components(metrics: &[MetricSummary]) -> Vec<ComponentUse> {
+    let mut found: Vec<ComponentUse> = Vec::new();
+    for metric in metrics {
+        let (Some(component), Some(mean), Some(max)) = (metric.tags.get("component"), metric.mean, metric.max) else {
+            continue;
+        };
+        let at = found.iter().position(|it| it.component == *component).unwrap_or_else(|| {
+            found.push(ComponentUse { component: component.clone(), cpu: None, memory: None });
+            found.len() - 1
+        });
+        let Some(of) = found.get_mut(at) else { continue };
+        match metric.name.as_str() {
+            "component_cpu" => of.cpu = Some(Usage { mean, max }),
+            "component_memory" => of.memory = Some(Usage { mean, max }),
+            _ => {}
+        }
+    }
+    found.retain(|it| it.cpu.is_some() || it.memory.is_some());
+    found.sort_by(|a, b| a.component.cmp(&b.component));
+    found
+}
+
+/// Makes `summary.json` and `cells.csv` of a matrix and completes its `run.json`.
+///
+/// # Errors
+/// When the folder is none of a matrix, or the results can't be written.
+pub fn finish_cells(dir: &Path) -> Result<Summary, CellsError> {
+    let story = cells_story(dir)?;
+    let mut summary = gather(dir, &story);
+    summary.previous = previous::of(dir, &summary.run);
+    let text = serde_json::to_string_pretty(&summary).map_err(io::Error::from)?;
+    replace(&dir.join("summary.json"), |mut file| writeln!(file, "{text}"))?;
+    replace(&dir.join("cells.csv"), |file| table::write(file, &summary))?;
+    summary.run.write(dir)?;
+    Ok(summary)
+}
+
+/// A cell's own summary, if it has one.
+fn summary_of(dir: &Path, cell: &CellInfo) -> Option<Summary> {
+    let text = std::fs::read(dir.join(FOLDER).join(&cell.folder).join("summary.json")).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// What is gathered of the cells.
+struct Whole {
+    summary: Summary,
+    reasons: Vec<ReasonSummary>,
+    worst: Exit,
+}
+
+fn gather(dir: &Path, story: &CellsStory) -> Summary {
+    let opening = &story.opening;
+    let mut run = opening.run.clone();
+    let last = story.histories.values().filter_map(|history| Some(history.last.as_ref()?.unix_ns)).max();
+    run.end = Some(instant(last.unwrap_or(run.start_unix_ns)));
+    let empty = Summary {
+        version: VERSION,
+        run,
+        interrupted: false,
+        verdict: VerdictSummary { outcome: String::new(), exit_code: 0, reasons: Vec::new() },
+        thresholds: Vec::new(),
+        scenarios: Vec::new(),
+        metrics: Vec::new(),
+        generator: None,
+        incidents: Vec::new(),
+        records: Vec::new(),
+        previous: None,
+        cells: None,
+    };
+    let mut whole = Whole { summary: empty, reasons: Vec::new(), worst: Exit::Pass };
+    let unknown = CellHistory::default();
+    let mut cells = Vec::new();
+    for cell in &opening.cells {
+        let history = story.histories.get(&cell.number).unwrap_or(&unknown);
+        // Only a cell that came to its end stands for its combination.
+        let over = matches!(history.state(), CellState::Finished | CellState::Failed);
+        let own = summary_of(dir, cell).filter(|_| over);
+        let label = cell.label(opening.repeat);
+        let outcome =
+            own.as_ref().filter(|_| history.state() == CellState::Finished).map(|it| it.verdict.outcome.clone());
+        cells.push(CellSummary {
+            cell: cell.clone(),
+            state: history.state(),
+            outcome,
+            exit_code: history.last.as_ref().and_then(|last| last.exit_code),
+            message: history.last.as_ref().and_then(|last| last.message.clone()),
+            start: history.started.map(instant),
+            took: history.took_ns().filter(|_| over).map(|ns| ns as f64 / 1e9),
+            components: own.as_ref().map(|own| components(&own.metrics)).unwrap_or_default(),
+        });
+        whole.take(cell, &label, history, own);
+    }
+    let open = cells.iter().filter(|it| !matches!(it.state, CellState::Finished | CellState::Failed)).count();
+    whole.conclude(open, cells.len());
+    let mut summary = whole.summary;
+    summary.cells = Some(CellsSummary { axes: opening.axes.clone(), repeat: opening.repeat, cells });
+    summary
+}
+
+impl Whole {
+    /// Takes a cell in: its scenarios are told apart by its label.
+    fn take(&mut self, cell: &CellInfo, label: &str, history: &CellHistory, own: Option<Summary>) {
+        let named = |name: &str| format!("{name} [{label}]");
+        let of = |name: Option<&String>| Some(name.map_or_else(|| label.to_owned(), |name| named(name)));
+        let last = history.last.as_ref();
+        let code = last.and_then(|last| last.exit_code).filter(|_| history.state() != CellState::Interrupted);
+        let exit = code.map_or(Exit::Pass, Exit::of_verdict);
+        if severity(exit) > severity(self.worst) {
+            self.worst = exit;
+        }
+        if let Some(message) = last.and_then(|last| last.message.clone()) {
+            match history.state() {
+                CellState::Failed => self.reasons.push(ReasonSummary {
+                    kind: "cell-failed".to_owned(),
+                    scenario: Some(label.to_owned()),
+                    text: message,
+                }),
+                _ => self.summary.incidents.push(Incident {
+                    source: label.to_owned(),
+                    kind: "cell".to_owned(),
+                    message,
+                    count: 1,
+                }),
+            }
+        }
+        let Some(own) = own else { return };
+        if history.state() == CellState::Finished {
+            let reasons = own.verdict.reasons.into_iter();
+            self.reasons.extend(reasons.map(|it| ReasonSummary { scenario: of(it.scenario.as_ref()), ..it }));
+        }
+        self.summary.thresholds.extend(own.thresholds.into_iter().map(|mut it| {
+            it.scenario = of(it.scenario.as_ref());
+            it
+        }));
+        self.summary.scenarios.extend(own.scenarios.into_iter().map(|mut it| {
+            it.name = named(&it.name);
+            it.cell = Some(cell.number);
+            it
+        }));
+        self.summary.incidents.extend(own.incidents.into_iter().map(|mut it| {
+            it.source = named(&it.source);
+            it
+        }));
+    }
+
+    /// The answer, once all cells are in; so many of them have none.
+    fn conclude(&mut self, open: usize, all: usize) {
+        self.summary.interrupted = open > 0;
+        self.summary.run.status = if open > 0 { Status::Interrupted } else { Status::Complete };
+        if open > 0 {
+            self.reasons.push(ReasonSummary {
+                kind: "interrupted".to_owned(),
+                scenario: None,
+                text: format!("{open} of {all} cells have not been measured; `run SUITE --resume DIR` goes on"),
+            });
+        }
+        let outcome = match self.worst {
+            Exit::ThresholdBreached => "fail",
+            Exit::Pass | Exit::ReporterFailed if open == 0 => "pass",
+            _ => "inconclusive",
+        };
+        let exit = if open > 0 { Exit::Interrupted } else { self.worst };
+        self.reasons.sort_by_key(|it| !matches!(it.kind.as_str(), "threshold-breached" | "cell-failed"));
+        self.summary.verdict = VerdictSummary {
+            outcome: outcome.to_owned(),
+            exit_code: exit as u8,
+            reasons: std::mem::take(&mut self.reasons),
+        };
+    }
+}
+
+/// Which of two cells' ends says more about the whole. A breach is an answer, whatever else was not measured.
+fn severity(exit: Exit) -> u8 {
+    match exit {
+        Exit::Pass | Exit::Interrupted => 0,
+        Exit::ReporterFailed => 1,
+        Exit::Inconclusive => 2,
+        Exit::NotReady | Exit::Usage => 3,
+        Exit::Regression => 4,
+        Exit::ThresholdBreached => 5,
+        Exit::Internal => 6,
+    }
+}
