@@ -101,7 +101,7 @@ impl Story {
             verdict: self.verdict(&verdict, interrupted),
             thresholds: judged.iter().map(|judged| self.threshold(judged)).collect(),
             scenarios,
-            metrics: self.metrics(None, None),
+            metrics: self.metrics(None, None, Duration::ZERO),
             generator: machine_use(
                 &Selection { totals: &self.totals, tags: Tags::default() },
                 self.opening.run.machine.cores,
@@ -244,7 +244,7 @@ impl Story {
             operations: operations(&of, load.elapsed, tag),
             spread: of.spread_over(tag, load.elapsed),
             checks: of.by_tag(Builtin::Checks, "check").into_iter().map(check).collect(),
-            metrics: self.metrics(Some(&info.name), tag),
+            metrics: self.metrics(Some(&info.name), tag, load.elapsed),
             data_sent: of.sum(Builtin::DataSent),
             data_received: of.sum(Builtin::DataReceived),
             generator: generator(&of, info),
@@ -253,7 +253,7 @@ impl Story {
 
     /// Every series of the plugins' own metrics in a scenario, or of those in none; those that differ only in the tag `spread`
     /// as one.
-    fn metrics(&self, scenario: Option<&str>, spread: Option<&str>) -> Vec<MetricSummary> {
+    fn metrics(&self, scenario: Option<&str>, spread: Option<&str>, elapsed: Duration) -> Vec<MetricSummary> {
         let own = self
             .totals
             .iter()
@@ -262,17 +262,37 @@ impl Story {
         for (info, delta) in own {
             let tags = info.tags.iter().filter(|(key, _)| *key != "scenario" && Some(*key) != spread);
             let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-            match rows.entry((info.metric.name.to_string(), tags)) {
-                Entry::Occupied(mut row) => row.get_mut().1.merge(delta),
-                Entry::Vacant(row) => drop(row.insert((info, delta.clone()))),
+            let value = spread.and_then(|key| info.tags.get(key)).map(str::to_owned);
+            let row = match rows.entry((info.metric.name.to_string(), tags)) {
+                Entry::Occupied(row) => {
+                    let row = row.into_mut();
+                    row.delta.merge(delta);
+                    row
+                }
+                Entry::Vacant(row) => row.insert(Row { info, delta: delta.clone(), by_value: BTreeMap::new() }),
+            };
+            if let (Some(value), Delta::Distribution(_)) = (value, delta) {
+                row.by_value.insert(value, delta.clone());
             }
         }
-        rows.into_iter().map(|((name, tags), (info, delta))| metric(name, tags, &info, &delta)).collect()
+        let summary = |((name, tags), row): ((String, BTreeMap<String, String>), Row)| MetricSummary {
+            tag_spread: spread.and_then(|tag| ByTag::of_metric(row.by_value).spread(tag, elapsed)),
+            ..metric(name, tags, &row.info, &row.delta)
+        };
+        rows.into_iter().map(summary).collect()
     }
 }
 
 /// What series gathered, by metric and tags.
-type Rows = BTreeMap<(String, BTreeMap<String, String>), (Arc<SeriesInfo>, Delta)>;
+type Rows = BTreeMap<(String, BTreeMap<String, String>), Row>;
+
+/// Series that are put together.
+struct Row {
+    info: Arc<SeriesInfo>,
+    delta: Delta,
+    /// Distributions, by the value of the tag that they are put together over.
+    by_value: BTreeMap<String, Delta>,
+}
 
 fn metric(name: String, tags: BTreeMap<String, String>, info: &SeriesInfo, delta: &Delta) -> MetricSummary {
     let (value, count, spread) = match delta {
@@ -293,6 +313,7 @@ fn metric(name: String, tags: BTreeMap<String, String>, info: &SeriesInfo, delta
         max: gauge.map(|gauge| gauge.max),
         count,
         spread,
+        tag_spread: None,
     }
 }
 
@@ -346,7 +367,7 @@ impl Selection<'_> {
         if durations.is_empty() {
             return None;
         }
-        let failures = self.by_tag(Builtin::HttpReqFailed, tag);
+        let failures = Some(self.by_tag(Builtin::HttpReqFailed, tag));
         ByTag { durations, failures, counts: self.counts(Builtin::HttpReqs, tag).collect() }.spread(tag, elapsed)
     }
 

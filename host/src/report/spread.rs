@@ -15,9 +15,9 @@ const NAMED: usize = 5;
 pub struct TagSpread {
     /// The tag.
     pub tag: String,
-    /// How many values had requests.
+    /// How many values had requests, or samples of a metric.
     pub values: u64,
-    /// Over the values: the 95th percentile of the service time of each, in seconds.
+    /// Over the values: the 95th percentile of the service time of each, in seconds; of a metric in its unit.
     pub p95: Ends,
     /// The slowest values by that percentile, five at most.
     pub slowest: Vec<TagValue>,
@@ -47,13 +47,13 @@ pub struct Ends {
 pub struct TagValue {
     /// The value.
     pub value: String,
-    /// How many requests.
+    /// How many requests, or samples.
     pub count: u64,
-    /// How many of them without an expected response.
-    pub failures: u64,
-    /// Requests per second.
+    /// How many of the requests had no expected response; not known of a metric's samples.
+    pub failures: Option<u64>,
+    /// Requests, or samples, per second.
     pub rate: f64,
-    /// The mean of their service time, in seconds.
+    /// The mean of their service time, in seconds; of a metric in its unit, like the next two.
     pub mean: f64,
     /// The 95th percentile of their service time, in seconds.
     pub p95: f64,
@@ -64,11 +64,17 @@ pub struct TagValue {
 /// What is known of requests by the values of a tag.
 pub(super) struct ByTag {
     pub(super) durations: BTreeMap<String, Delta>,
-    pub(super) failures: BTreeMap<String, Delta>,
+    /// None if failures are not known.
+    pub(super) failures: Option<BTreeMap<String, Delta>>,
     pub(super) counts: BTreeMap<String, u64>,
 }
 
 impl ByTag {
+    /// The distributions of a plugin's own metric.
+    pub(super) fn of_metric(durations: BTreeMap<String, Delta>) -> Self {
+        Self { durations, failures: None, counts: BTreeMap::new() }
+    }
+
     /// How they spread; none if nothing carries the tag.
     pub(super) fn spread(&self, tag: &str, elapsed: Duration) -> Option<TagSpread> {
         let timed = self.durations.iter().filter_map(|(value, delta)| match delta {
@@ -94,10 +100,10 @@ impl ByTag {
         TagValue {
             value: value.to_owned(),
             count,
-            failures: match self.failures.get(value) {
+            failures: self.failures.as_ref().map(|failures| match failures.get(value) {
                 Some(Delta::Rate(rate)) => rate.trues,
                 _ => 0,
-            },
+            }),
             rate: if elapsed.is_zero() { 0.0 } else { count as f64 / elapsed.as_secs_f64() },
             mean: figures.mean,
             p95: figures.p95,
@@ -121,7 +127,7 @@ mod tests {
 
     #[test]
     fn hundreds_of_tenants_become_a_few_figures() {
-        let mut by_tag = ByTag { durations: BTreeMap::new(), failures: BTreeMap::new(), counts: BTreeMap::new() };
+        let mut by_tag = ByTag { failures: Some(BTreeMap::new()), ..ByTag::of_metric(BTreeMap::new()) };
         for tenant in 1..=500_u32 {
             let mut histogram = Histogram::new(Unit::Seconds);
             // One tenant waits ten times as long as the others.
@@ -133,15 +139,22 @@ mod tests {
             by_tag.durations.insert(name.clone(), Delta::Distribution(Box::new(histogram)));
             by_tag.counts.insert(name, 20);
         }
-        by_tag.failures.insert("tenant-77".to_owned(), Delta::Rate(Rate { trues: 3, total: 20 }));
+        let failed = Delta::Rate(Rate { trues: 3, total: 20 });
+        by_tag.failures.as_mut().unwrap().insert("tenant-77".to_owned(), failed);
         let spread = by_tag.spread("tenant", Duration::from_secs(10)).unwrap();
         assert_eq!((spread.values, spread.slowest.len()), (500, 5));
         let slowest = &spread.slowest[0];
-        assert_eq!((slowest.value.as_str(), slowest.count, slowest.failures, slowest.rate), ("tenant-77", 20, 3, 2.0));
+        assert_eq!(
+            (slowest.value.as_str(), slowest.count, slowest.failures, slowest.rate),
+            ("tenant-77", 20, Some(3), 2.0)
+        );
         assert!((spread.p95.median - 0.01).abs() < 1e-4 && (spread.p95.max - 0.1).abs() < 1e-3, "{:?}", spread.p95);
         // (499 × 0.01 + 0.1)² / (500 × (499 × 0.01² + 0.1²))
         assert!((spread.fairness_latency - 0.8650).abs() < 1e-3, "{}", spread.fairness_latency);
         assert_eq!(spread.fairness_throughput, 1.0);
+        let metric = ByTag::of_metric(by_tag.durations.clone()).spread("tenant", Duration::from_secs(10)).unwrap();
+        assert_eq!((metric.values, metric.p95), (500, spread.p95));
+        assert_eq!((metric.slowest[0].count, metric.slowest[0].failures), (20, None));
         by_tag.durations.clear();
         assert_eq!(by_tag.spread("tenant", Duration::from_secs(10)), None);
     }

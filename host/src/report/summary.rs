@@ -313,6 +313,9 @@ pub struct MetricSummary {
     pub count: Option<u64>,
     /// A distribution's figures.
     pub spread: Option<Spread>,
+    /// Of a distribution that was put together over the values of a tag: how these differ.
+    #[serde(default)]
+    pub tag_spread: Option<TagSpread>,
 }
 
 /// How the generator itself did in a scenario.
