@@ -39,12 +39,7 @@ pub struct PipelineParams {
 impl Common {
     /// What the names of everything that this scenario creates begin with: no other scenario's and no other run's do.
     pub fn marker(&self, scenario: &Scenario) -> String {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
-        let name: String = scenario.name.chars().map(plain).take(40).collect();
-        // Names that differ only in what was replaced or cut off stay apart.
-        let sum =
-            scenario.name.bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-        format!("{}-{}-{name}-{sum:08x}", self.run_name_prefix, scenario.run)
+        scenario.marker(&self.run_name_prefix)
     }
 }
 
@@ -58,30 +53,4 @@ fn five_seconds() -> Duration {
 
 fn half_an_hour() -> Duration {
     Duration::from_secs(1800)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn named(name: &str) -> String {
-        let scenario = Scenario {
-            name: name.into(),
-            mode: String::new(),
-            parameters: "{}".into(),
-            target: String::new(),
-            run: "r1".into(),
-            users: 1,
-        };
-        scenario.params::<Common>().unwrap().marker(&scenario)
-    }
-
-    #[test]
-    fn markers_are_plain_and_differ() {
-        let markers = [named("runs [n=1]"), named("runs [n-1]"), named("runs"), named(&"x".repeat(200))];
-        for (index, marker) in markers.iter().enumerate() {
-            assert!(marker.len() <= 100 && marker.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{marker}");
-            assert!(!markers[..index].contains(marker), "{marker}");
-        }
-    }
 }

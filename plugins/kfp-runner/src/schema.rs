@@ -1,6 +1,6 @@
 //! The JSON Schemas of the modes' parameters, put together from the parts that modes share.
 
-use serde_json::{Map, Value, json};
+pub use kperf_plugin_sdk::schema::of;
 
 /// Of every mode.
 pub const COMMON: &str = include_str!("schema/common.json");
@@ -12,26 +12,10 @@ pub const RANDOM_GETS: &str = include_str!("schema/random_gets.json");
 pub const SCHEDULED_RUNS: &str = include_str!("schema/scheduled_runs.json");
 pub const LARGE_DATASET: &str = include_str!("schema/large_dataset.json");
 
-/// A schema with the properties of all parts, some of which are required. What a mode has of its own comes first.
-pub fn of(parts: &[&str], required: &[&str]) -> String {
-    let mut properties = Map::new();
-    for part in parts.iter().rev() {
-        // The tests read every part; one that were no JSON could not be told of from here.
-        let read: Map<String, Value> = serde_json::from_str(part).unwrap_or_default();
-        properties.extend(read);
-    }
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "additionalProperties": false,
-        "required": required,
-        "properties": properties,
-    })
-    .to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value, json};
+
     use super::*;
     use crate::{
         description::description,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kperf_plugin_sdk::{
     Failure, clock,
-    http::{Error, Request, Response},
+    http::{Error, Request, Response, encode},
 };
 
 use serde::de::DeserializeOwned;
@@ -75,7 +75,7 @@ impl Resource {
                 let mut list: List<T> = accepted(response, &self.path)?.json()?;
                 items.extend(list.items.take().into_iter().flatten());
                 match list.metadata.next.filter(|token| !token.is_empty()) {
-                    Some(token) => next = format!("&continue={}", encoded(&token)),
+                    Some(token) => next = format!("&continue={}", encode(&token)),
                     None => return Ok(Listed { items, version: list.metadata.resource_version }),
                 }
             }
@@ -96,7 +96,7 @@ impl Resource {
             "{}?{}watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={}",
             self.path,
             self.selector,
-            encoded(version)
+            encode(version)
         );
         let response = send(self.watch, &url).await?;
         if response.status == 410 {
@@ -175,19 +175,6 @@ fn accepted(response: Response, path: &str) -> Result<Response, Failure> {
         )),
         _ => response.success(),
     }
-}
-
-/// A value of a URL's query.
-pub fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

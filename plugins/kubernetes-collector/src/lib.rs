@@ -16,7 +16,7 @@ use std::cell::RefCell;
 
 use futures_util::future::join_all;
 use kperf_plugin_sdk::{
-    Collection, Collector, Description, Failure, Window, export_collector, metrics, notes, records,
+    Collection, Collector, Description, Failure, Window, export_collector, http::encode, metrics, notes, records,
 };
 use serde::Deserialize;
 
@@ -51,8 +51,7 @@ struct Namespace {
 impl Namespace {
     fn new(name: String, selector: &str) -> Self {
         let base = format!("/api/v1/namespaces/{name}");
-        let selector =
-            if selector.is_empty() { String::new() } else { format!("labelSelector={}&", client::encoded(selector)) };
+        let selector = if selector.is_empty() { String::new() } else { format!("labelSelector={}&", encode(selector)) };
         Self {
             pods: Resource { list: "list_pods", watch: "watch_pods", path: format!("{base}/pods"), selector },
             // Events have no labels.

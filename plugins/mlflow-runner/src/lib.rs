@@ -10,7 +10,6 @@ mod created;
 mod description;
 mod exhibit;
 mod modes;
-mod names;
 mod operation;
 mod prefill;
 mod preflight;

@@ -1,13 +1,12 @@
 //! Ways to see what another tenant has, and what an answer says about them.
 
-use kperf_plugin_sdk::http::{Request, Response, StatusRange};
+use kperf_plugin_sdk::http::{Request, Response, StatusRange, encode};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
     api::{self, Kind, Trouble, artifacts, experiments::Experiment, prompts, prompts::Prompt, trouble},
     exhibit::{self, Exhibit},
-    names::encode,
     tenant::Tenant,
 };
 

@@ -1,6 +1,6 @@
 //! The JSON Schemas of the modes' parameters, put together from the parts that modes share.
 
-use serde_json::{Map, Value, json};
+pub use kperf_plugin_sdk::schema::of;
 
 /// Whom requests are made for.
 pub const TENANTS: &str = include_str!("schema/tenants.json");
@@ -15,26 +15,10 @@ pub const PREFILL: &str = include_str!("schema/prefill.json");
 pub const ISOLATION: &str = include_str!("schema/isolation.json");
 pub const OPERATIONS: &str = include_str!("schema/operations.json");
 
-/// A schema with the properties of all parts, some of which are required.
-pub fn of(parts: &[&str], required: &[&str]) -> String {
-    let mut properties = Map::new();
-    for part in parts {
-        // The tests read every part; one that were no JSON could not be told of from here.
-        let read: Map<String, Value> = serde_json::from_str(part).unwrap_or_default();
-        properties.extend(read);
-    }
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "additionalProperties": false,
-        "required": required,
-        "properties": properties,
-    })
-    .to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Map, Value};
+
     use super::*;
     use crate::{
         browsing::Pages,

@@ -8,7 +8,6 @@ use crate::{
     created,
     exhibit::{self, Exhibit},
     modes::Params,
-    names,
     prefill::Prefill,
     tenant::{Tenant, Tenants, Workspaces},
 };
@@ -36,7 +35,7 @@ impl Stage {
             }
         };
         tenants.belong(&ours);
-        let marker = names::marker(scenario);
+        let marker = scenario.marker("kperf");
         if params.prefill > 0 {
             let all: Vec<&Tenant> = tenants.all().iter().collect();
             let prefill = Prefill {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kperf_plugin_sdk::{
     Failure,
-    http::{Request, Response},
+    http::{Request, Response, encode},
 };
 use serde::Deserialize;
 
@@ -81,7 +81,7 @@ impl Server {
     }
 
     async fn ask(self, endpoint: &str, form: &[(&str, &str)]) -> Result<Answer, Failure> {
-        let body = form.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&");
+        let body = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect::<Vec<_>>().join("&");
         let mut request = Request::post(endpoint, format!("/api/v1/{endpoint}"))
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json")
@@ -133,19 +133,6 @@ impl Series {
     }
 }
 
-/// A value of a form.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use kperf_plugin_sdk::http::Timing;
@@ -194,6 +181,6 @@ mod tests {
     #[test]
     fn milliseconds_are_sent_as_seconds() {
         assert_eq!(seconds(1_700_000_000_050), "1700000000.050");
-        assert_eq!(encoded("sum(x{a=\"b\"}) + 1"), "sum%28x%7Ba%3D%22b%22%7D%29%20%2B%201");
+        assert_eq!(encode("sum(x{a=\"b\"}) + 1"), "sum%28x%7Ba%3D%22b%22%7D%29%20%2B%201");
     }
 }

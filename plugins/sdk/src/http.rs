@@ -1,5 +1,6 @@
 //! HTTP requests, sent and measured by the host.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::Failure;
@@ -8,6 +9,14 @@ pub use crate::bindings::kperf::plugin::http::{BodyMode, Chunk, Error, Request, 
 /// Stands for a secret in a value, see [`Request::json_with_secret`]: characters of the private use area, which no text of
 /// people's has.
 pub const SECRET: &str = "\u{e0f0}secret\u{e0f1}";
+
+/// All but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A segment of a path, or a value of a query or a form, percent-encoded (RFC 3986, section 2.1).
+pub fn encode(text: &str) -> String {
+    utf8_percent_encode(text, &RESERVED).to_string()
+}
 
 impl Request {
     /// A request with a method; `operation` becomes a metric tag, `url` is absolute or a path below the target.
@@ -144,6 +153,12 @@ mod tests {
     fn response(status: u16, body: &str) -> Response {
         let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
         Response { status, headers: Vec::new(), body: body.into(), timing }
+    }
+
+    #[test]
+    fn what_is_not_plain_is_encoded() {
+        assert_eq!(encode("a b/ü~1.json"), "a%20b%2F%C3%BC~1.json");
+        assert_eq!(encode("sum(x{a=\"b\"}) + 1"), "sum%28x%7Ba%3D%22b%22%7D%29%20%2B%201");
     }
 
     #[test]

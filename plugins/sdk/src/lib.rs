@@ -38,6 +38,7 @@ pub mod duration;
 mod failure;
 mod finding;
 pub mod http;
+pub mod instant;
 pub mod ledger;
 pub mod metrics;
 pub mod notes;
@@ -47,6 +48,7 @@ pub mod random;
 pub mod records;
 mod reporter;
 mod runner;
+pub mod schema;
 mod slot;
 pub mod summary;
 

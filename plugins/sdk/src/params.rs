@@ -18,6 +18,17 @@ impl Scenario {
     pub fn params<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         from_json(&self.parameters)
     }
+
+    /// What the names of everything that this scenario creates may begin with, after a prefix of at most 32 characters: no
+    /// other scenario's and no other run's do. Letters, digits and `-`.
+    pub fn marker(&self, prefix: &str) -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let name: String = self.name.chars().map(plain).take(40).collect();
+        // Names that differ only in what was replaced or cut off stay apart (FNV-1a, 32 bits).
+        let sum =
+            self.name.bytes().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        format!("{prefix}-{}-{name}-{sum:08x}", self.run)
+    }
 }
 
 impl Collection {
@@ -37,5 +48,31 @@ impl Reporting {
     /// A failure of the kind `params` when they don't fit the type.
     pub fn params<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         from_json(&self.parameters)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> String {
+        let scenario = Scenario {
+            name: name.into(),
+            mode: String::new(),
+            parameters: "{}".into(),
+            target: String::new(),
+            run: "r1".into(),
+            users: 1,
+        };
+        scenario.marker("kperf")
+    }
+
+    #[test]
+    fn markers_are_plain_and_differ() {
+        let markers = [named("runs [n=1]"), named("runs [n-1]"), named("runs"), named(&"x".repeat(200))];
+        for (index, marker) in markers.iter().enumerate() {
+            assert!(marker.len() <= 100 && marker.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'), "{marker}");
+            assert!(!markers[..index].contains(marker), "{marker}");
+        }
     }
 }

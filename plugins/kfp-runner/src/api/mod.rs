@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use kperf_plugin_sdk::{
     Failure, clock,
-    http::{Request, Response},
+    http::{Request, Response, encode},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -171,21 +171,6 @@ pub fn query(path: &str, parameters: &[(&str, &str)]) -> String {
         separator = '&';
     }
     url
-}
-
-/// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3).
-pub fn encode(text: &str) -> String {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
-    let mut encoded = String::with_capacity(text.len() + text.len() / 2);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.extend(HEX.get(usize::from(byte >> 4)).into_iter().chain(HEX.get(usize::from(byte & 15))));
-        }
-    }
-    encoded
 }
 
 /// How long a request took: by the host's measurement, from its first byte to the last byte of the answer.

@@ -1,9 +1,12 @@
 //! Pipelines and their versions.
 
-use kperf_plugin_sdk::{Failure, http::Chunk};
+use kperf_plugin_sdk::{
+    Failure,
+    http::{Chunk, encode},
+};
 use serde::Deserialize;
 
-use super::{BASE, Trouble, answered, delete, encode, query, read};
+use super::{BASE, Trouble, answered, delete, query, read};
 use crate::tenant::Tenant;
 
 /// Unlikely in any file; the file is not searched for it.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use kperf_plugin_sdk::http::{Chunk, Request};
+use kperf_plugin_sdk::http::{Chunk, Request, encode};
 
 use super::{Trouble, removed, send};
-use crate::{names::encode, operation, shape, tenant::Tenant};
+use crate::{operation, shape, tenant::Tenant};
 
 const ARTIFACTS: &str = "/api/2.0/mlflow-artifacts/artifacts";
 

@@ -11,12 +11,12 @@ pub mod workspaces;
 
 use kperf_plugin_sdk::{
     Failure,
-    http::{Request, Response},
+    http::{Request, Response, encode},
     metrics::{self, Sample},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{names::encode, tenant::Tenant};
+use crate::tenant::Tenant;
 
 pub use trouble::{Kind, Trouble};
 

@@ -12,7 +12,6 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     browsing::{self, Pages},
-    names,
     shape::Shape,
     split::{By, Workload},
     stage::Stage,
@@ -73,7 +72,7 @@ impl Bench {
         let params: Params = scenario.params()?;
         let mut tenants = Tenants::of(&params.tenants, &scenario.run)?;
         tenants.belong(&stage.ours);
-        Ok(Self { params, tenants, marker: names::marker(scenario), users: scenario.users })
+        Ok(Self { params, tenants, marker: scenario.marker("kperf"), users: scenario.users })
     }
 
     /// The place of an iteration's tenant.
