@@ -2,6 +2,7 @@
 //! is sent.
 
 mod native;
+mod targets;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -13,10 +14,10 @@ use kperf_load::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search, Search
 use kperf_metrics::{Builtin, MetricDef, Severity, Threshold, Unit};
 use kperf_plugin::{Engine, Plugin, World};
 use kperf_suite::{
-    Address, Diagnostic, Diagnostics, Kubeconfig, Located, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef,
+    Address, Diagnostic, Diagnostics, Located, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef,
 };
 
-use crate::kubeconfig::{self, Cluster};
+use crate::kubeconfig::Cluster;
 use crate::params::{self, Checked, KnownMetrics, Surroundings};
 
 pub use native::PlannedNative;
@@ -203,37 +204,6 @@ impl<'a> Planner<'a> {
 
     fn report(&mut self, span: Span, message: String, help: &str) {
         self.findings.push(Diagnostic::new(span, message).help(help));
-    }
-
-    /// Looks for the files of targets. Those of a cluster get its URL.
-    fn targets(&mut self, suite: &mut Suite) -> BTreeMap<String, Located<Cluster>> {
-        let mut clusters = BTreeMap::new();
-        for target in suite.targets.values_mut() {
-            let identity = target.client_certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
-            for file in target.ca.iter().chain(identity) {
-                if !self.folder.join(&file.value).is_file() {
-                    let message = format!("there is no file `{}`", file.value);
-                    self.report(file.span, message, "paths are relative to the suite");
-                }
-            }
-            let Address::Cluster(Kubeconfig { source, context }) = &target.address else { continue };
-            let read = match source.value.as_str() {
-                Kubeconfig::IN_CLUSTER => kubeconfig::in_cluster(),
-                file => kubeconfig::read(&self.folder.join(file), context.as_ref().map(|it| it.value.as_str())),
-            };
-            let made = read.and_then(|cluster| {
-                let url = Address::parse(&cluster.url).map_err(|why| format!("the kubeconfig's server: {why}"))?;
-                Ok((url, cluster))
-            });
-            match made {
-                Ok((url, cluster)) => {
-                    clusters.insert(target.name.clone(), Located { value: cluster, span: source.span });
-                    target.address = url;
-                }
-                Err(message) => self.findings.push(Diagnostic::new(source.span, message)),
-            }
-        }
-        clusters
     }
 
     /// `world` is what the plugin has to be, if that is known.

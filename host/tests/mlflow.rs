@@ -270,7 +270,7 @@ fn a_server_that_is_restarted_is_named_and_cleaned_up() {
 fn an_exhausted_pool_is_overload_and_capacity_ends_below_it() {
     let server = Mlflow::start(Options { pool: Some(5), ..Options::default() });
     let params = "tenants = 2, operations = { create_run = 1 }";
-    // Its five connections, and ten in reserve, block each other for half a minute.
+    // Five connections are too few for 32 requests at once, which block each other for half a minute.
     let load = "executor = \"constant-vus\", vus = 32, duration = \"4s\", graceful_stop = \"1m\"";
     let kperf = Kperf::with(&suite(&server.url(), "OPERATIONS", params, load, ""));
     kperf.run().code(0);

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How a server is started.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// Database connections; 64 if not given, so that the pool is never what limits.
+    /// Database connections, and none in reserve; 64 if not given, so that the pool is never what limits.
     pub pool: Option<u32>,
     /// Everything lies below this path: `/mlflow`.
     pub prefix: &'static str,
@@ -74,6 +74,7 @@ impl Mlflow {
             // Eight more processes that nothing here needs.
             .env("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
             .env("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", self.options.pool.unwrap_or(64).to_string())
+            .env("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", "0")
             .current_dir(data);
         if !self.options.prefix.is_empty() {
             command.args(["--static-prefix", self.options.prefix]);

@@ -1,8 +1,8 @@
 /*
  * kperf_collector.h: native collectors for kperf, version 1.
  *
- * A native collector observes what a sandboxed plugin can't reach: this machine's hardware, a driver's library, a vendor's
- * agent. It is a shared library that exports one function, kperf_collector_v1, and is written in any language that speaks C's
+ * A native collector observes what a sandboxed plugin can't reach: this machine's hardware, a driver's or a vendor's
+ * library. It is a shared library that exports one function, kperf_collector_v1, and is written in any language that speaks C's
  * calling convention.
  *
  * It runs inside the process that makes the load. Nothing protects that process from it: a crash ends the run, and what
