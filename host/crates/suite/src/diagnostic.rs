@@ -4,6 +4,7 @@ use std::fmt;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::leak;
 use crate::source::{Sources, Span};
 
 /// One mistake in a suite.
@@ -79,14 +80,15 @@ impl Diagnostics {
             if !out.is_empty() {
                 out.push('\n');
             }
-            out.push_str(renderer.render(&[self.group(finding)]).trim_end());
+            // Its lines may end in the log of a CI job.
+            let text = leak::covered(self.sources.text_of(finding.span.origin));
+            out.push_str(renderer.render(&[self.group(finding, &text)]).trim_end());
             out.push('\n');
         }
         out
     }
 
-    fn group<'a>(&'a self, finding: &'a Diagnostic) -> annotate_snippets::Group<'a> {
-        let text = self.sources.text_of(finding.span.origin);
+    fn group<'a>(&'a self, finding: &'a Diagnostic, text: &'a str) -> annotate_snippets::Group<'a> {
         let end = text.floor_char_boundary(finding.span.end);
         let start = text.floor_char_boundary(finding.span.start).min(end);
         let group = Level::ERROR.primary_title(finding.message.as_str()).element(

@@ -2,6 +2,8 @@
 //!
 //! Only what can't be anything else is looked for: the tokens of chats, and webhooks whose URL is the secret.
 
+use std::borrow::Cow;
+
 use url::Url;
 
 use crate::{
@@ -17,6 +19,9 @@ const SHORTEST: usize = 8;
 /// What to do about a URL that is a secret.
 pub(crate) const URL_HELP: &str = "whoever has this URL can post: put it into an environment variable, and write `url_from = \"NAME\"` with \
      `[credentials.NAME]`";
+
+/// How URLs begin that are secrets.
+const WEBHOOK: &str = "https://hooks.slack.com/";
 
 /// Headers that carry secrets.
 const HEADERS: [&str; 3] = ["authorization", "proxy-authorization", "cookie"];
@@ -46,6 +51,22 @@ pub(crate) fn look(reader: &mut Reader<'_>) {
     }
 }
 
+/// A suite's text as it may be shown: what is a secret in it is covered, byte by byte, so that places stay where they are.
+pub(crate) fn covered(text: &str) -> Cow<'_, str> {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+    let webhooks = text.match_indices(WEBHOOK).map(|(at, _)| {
+        let rest = text.get(at..).unwrap_or_default();
+        (at + WEBHOOK.len(), at + rest.find(ends).unwrap_or(rest.len()))
+    });
+    let tokens =
+        TOKENS.iter().flat_map(|token| places(text, token).into_iter().map(|(at, end)| (at + token.len(), end)));
+    let mut shown = Cow::Borrowed(text);
+    for (start, end) in tokens.chain(webhooks) {
+        shown.to_mut().replace_range(start..end, &"*".repeat(end - start));
+    }
+    shown
+}
+
 /// Where tokens with this beginning stand.
 fn places(text: &str, beginning: &str) -> Vec<(usize, usize)> {
     let found = text.match_indices(beginning).filter_map(|(start, _)| {
@@ -67,6 +88,15 @@ mod tests {
         let found = |text| places(text, "xoxb-").len();
         assert_eq!(found("token = \"xoxb-123456789012-abcdef\" # xoxb-..."), 1);
         assert_eq!(found("the token begins with xoxb-, foxoxb-123456789"), 0);
+    }
+
+    #[test]
+    fn secrets_are_covered_where_they_stand() {
+        let text = "a = 'xoxb-12345678' # é https://hooks.slack.com/services/T/B/x?é=1 https://example.com";
+        let shown = covered(text);
+        assert!(shown.starts_with("a = 'xoxb-********' # é https://hooks.slack.com/****"), "{shown}");
+        assert!(shown.ends_with("* https://example.com") && shown.len() == text.len(), "{shown}");
+        assert!(matches!(covered("nothing"), Cow::Borrowed(_)));
     }
 
     #[test]
