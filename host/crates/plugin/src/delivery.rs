@@ -113,7 +113,7 @@ async fn attempts(
                 why = text(error);
                 None
             }
-            Ok((response, ..)) => match judge(&response, letter.accepted.as_deref()) {
+            Ok((response, _)) => match judge(&response, letter.accepted.as_deref()) {
                 Reply::Taken => return Ok(response),
                 Reply::Refused(text) => return Err(Undelivered::Refused(text)),
                 Reply::Busy(text, asked) => {

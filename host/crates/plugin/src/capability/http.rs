@@ -44,10 +44,7 @@ impl<T: 'static> HostWithStore<T> for GuestData {
         });
         let sender = sender.ok_or_else(|| Error::Interrupted("the iteration is over its time".into()))?;
         let wanted = Wanted::of(&request);
-        let (mut response, timing, id) = sender.exchange(request).await?;
-        if wanted.names(&X_REQUEST_ID) {
-            response.headers.insert(X_REQUEST_ID, id);
-        }
+        let (response, timing) = sender.exchange(request).await?;
         Ok(wit::Response {
             status: response.status.as_u16(),
             headers: wanted.pick(&response.headers),
@@ -116,19 +113,17 @@ impl Sender {
         Self { services: Arc::clone(services), late, seed }
     }
 
-    /// Sends a request and records it; gives the value of its `x-request-id`, too. What is refused before it is sent is not
-    /// recorded as a request.
-    pub(crate) async fn exchange(
-        self,
-        mut request: wit::Request,
-    ) -> Result<(kperf_http::Response, Timing, HeaderValue), Error> {
+    /// Sends a request and records it. What is refused before it is sent is not recorded as a request. A response has the
+    /// `x-request-id` that was sent, if the guest names that header.
+    pub(crate) async fn exchange(self, mut request: wit::Request) -> Result<(kperf_http::Response, Timing), Error> {
         let Outgoing { origin, request: outgoing } = self.prepare(&mut request).inspect_err(|error| {
             if let Error::Denied(message) = error {
                 self.services.fault(Fault::HostDenied, 1, message);
             }
         })?;
         let method = outgoing.method.clone();
-        let id = outgoing.headers.get(X_REQUEST_ID).cloned().unwrap_or_else(|| HeaderValue::from_static("0"));
+        let wants_id = request.response_headers.iter().any(|name| name.eq_ignore_ascii_case(X_REQUEST_ID.as_str()));
+        let id = if wants_id { outgoing.headers.get(X_REQUEST_ID).cloned() } else { None };
         // Boxed, because the guest's side moves this future several times before it is first polled.
         let exchange = Box::pin(self.services.worker.http.send(&origin, outgoing)).await;
         let status = exchange.result.as_ref().map_or(0, |response| response.status.as_u16());
@@ -145,7 +140,12 @@ impl Sender {
             self.services.record(|series, shard| series.request(shard, &sent));
         }
         match exchange.result {
-            Ok(response) => Ok((response, exchange.timing, id)),
+            Ok(mut response) => {
+                if let Some(id) = id {
+                    response.headers.insert(X_REQUEST_ID, id);
+                }
+                Ok((response, exchange.timing))
+            }
             Err(error) => Err(refusal(error)),
         }
     }
@@ -375,11 +375,6 @@ impl Wanted {
             names if names.iter().any(|name| name == "*") => Self::All,
             names => Self::These(names.to_vec()),
         }
-    }
-
-    /// Whether a header is asked for by its name.
-    fn names(&self, header: &HeaderName) -> bool {
-        matches!(self, Self::These(names) if names.iter().any(|name| name.eq_ignore_ascii_case(header.as_str())))
     }
 
     fn pick(&self, headers: &HeaderMap) -> Vec<(String, String)> {
