@@ -106,14 +106,15 @@ async fn attempts(
         }
         *tries += 1;
         let limit = services.plugin.requests.timeout.map_or(TRY, |timeout| timeout.min(TRY)).min(left);
-        let asked = match Sender::new(services, None, 0).exchange(request(services, letter, limit)).await {
+        let sender = Sender::new(services, None, 0);
+        let asked = match sender.exchange(request(services, letter, limit), |response, _| response).await {
             Err(Error::Denied(text)) => return Err(Undelivered::Denied(text)),
             Err(Error::Invalid(text)) => return Err(Undelivered::Refused(text)),
             Err(error) => {
                 why = text(error);
                 None
             }
-            Ok((response, _)) => match judge(&response, letter.accepted.as_deref()) {
+            Ok(response) => match judge(&response, letter.accepted.as_deref()) {
                 Reply::Taken => return Ok(response),
                 Reply::Refused(text) => return Err(Undelivered::Refused(text)),
                 Reply::Busy(text, asked) => {
