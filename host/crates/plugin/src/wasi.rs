@@ -154,7 +154,8 @@ impl WasiHttpHooks for Hooks {
         Box::new(async move {
             let request = translate(request, options.as_ref()).await?;
             let sender = Sender::new(&services, late, 0);
-            let response = sender.exchange(request, |response, _| response).await.map_err(refuse)?;
+            let exchanging = sender.exchange(request, |response, _| response).map_err(refuse)?;
+            let response = exchanging.await.map_err(refuse)?;
             let mut answer =
                 ::http::Response::new(Full::new(response.body).map_err(|never| match never {}).boxed_unsync());
             *answer.status_mut() = response.status;
