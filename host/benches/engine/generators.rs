@@ -49,6 +49,8 @@ impl Measured {
 
 /// What a generator reports of an open-loop round, in seconds.
 pub(crate) struct Reported {
+    /// From which instant it counts the time of a request.
+    pub(crate) counted_from: &'static str,
     pub(crate) p50: f64,
     pub(crate) p99: f64,
 }
@@ -116,7 +118,7 @@ impl Generator {
 
     /// A round with so many arrivals a second, whatever the answers take; on whatever core the system picks, as a user
     /// would run it.
-    pub(crate) fn open_loop(self, url: &str, rate: u32, duration: Duration) -> Outcome<Reported> {
+    pub(crate) fn open_loop(self, url: &str, rate: u32, duration: Duration) -> Outcome<Vec<Reported>> {
         let seconds = duration.as_secs();
         match self {
             Self::Kperf => {
@@ -140,7 +142,8 @@ impl Generator {
                 let quantile = |name: &str| {
                     report["latencyPercentiles"][name].as_f64().ok_or_else(|| format!("oha reports no {name}"))
                 };
-                Ok(Reported { p50: quantile("p50")?, p99: quantile("p99")? })
+                // Its clock starts when its ticker has woken, however late that was.
+                Ok(vec![Reported { counted_from: "start", p50: quantile("p50")?, p99: quantile("p99")? }])
             }
             Self::HyperLoop | Self::K6 => Err("has no open loop here".into()),
         }
@@ -267,10 +270,17 @@ impl Summary {
         Ok(count)
     }
 
-    fn reported(&self) -> Outcome<Reported> {
-        let response = &self.operation()["response_time"];
-        let quantile = |name: &str| response[name].as_f64().ok_or_else(|| format!("the summary has no {name}"));
-        Ok(Reported { p50: quantile("p50")?, p99: quantile("p99")? })
+    /// The service time, from the real start, and the response time, from the instant at which the arrival was due.
+    fn reported(&self) -> Outcome<Vec<Reported>> {
+        [("start", "duration"), ("due instant", "response_time")]
+            .into_iter()
+            .map(|(counted_from, figure)| {
+                let figures = &self.operation()[figure];
+                let quantile =
+                    |name: &str| figures[name].as_f64().ok_or_else(|| format!("the summary has no {figure}.{name}"));
+                Ok(Reported { counted_from, p50: quantile("p50")?, p99: quantile("p99")? })
+            })
+            .collect()
     }
 }
 
