@@ -161,7 +161,7 @@ pub async fn clean_up(
         adapt(&mut context, scenario, planned);
         let book = past.ledger.book(&name);
         context.ledger = Some(Arc::clone(&book));
-        let worker = lending.worker(stopped.clone()).map_err(CleanupError::Machine)?;
+        let worker = lending.worker(stopped.clone(), false).map_err(CleanupError::Machine)?;
         let runner = Runner::new(&planned.part.plugin, worker, Arc::new(context))
             .map_err(|error| CleanupError::Machine(error.to_string()))?;
         let removed = tokio::select! {

@@ -35,14 +35,16 @@ pub(super) struct Lending {
 }
 
 impl Lending {
-    /// A context for the calling thread, with a client and a shard of its own.
+    /// A context for the calling thread, with a client and a shard of its own. With `kernel_timestamps` the client tells when
+    /// the kernel took an answer in.
     ///
     /// # Errors
     /// When the target's URL or TLS settings can't be used.
-    pub(super) fn worker(&self, stop: watch::Receiver<bool>) -> Result<WorkerContext, String> {
-        let http = kperf_http::Client::new(OriginConfig::default());
+    pub(super) fn worker(&self, stop: watch::Receiver<bool>, kernel_timestamps: bool) -> Result<WorkerContext, String> {
+        let http = kperf_http::Client::new(OriginConfig { kernel_timestamps, ..OriginConfig::default() });
         if let Some((url, config)) = &self.target {
-            http.register(url, config.clone()).map_err(|error| error.to_string())?;
+            let config = OriginConfig { kernel_timestamps, ..config.clone() };
+            http.register(url, config).map_err(|error| error.to_string())?;
         }
         Ok(WorkerContext {
             registry: self.registry.clone(),

@@ -333,7 +333,7 @@ impl Run<'_> {
                 context.tables = Some(tables::first(self.plan, place));
                 let context = Arc::new(context);
                 // Preflight, setup and teardown are no load: their samples go nowhere.
-                let worker = lending.worker(stopped.clone())?;
+                let worker = lending.worker(stopped.clone(), false)?;
                 let records = worker.records.clone();
                 let runner =
                     Runner::new(&plan.part.plugin, worker, Arc::clone(&context)).map_err(|error| error.to_string())?;

@@ -66,7 +66,7 @@ async fn collect(
     finish: oneshot::Receiver<(Window, Answer)>,
 ) {
     let (_stop, stopped) = watch::channel(false);
-    let made = post.lending.worker(stopped).and_then(|worker| {
+    let made = post.lending.worker(stopped, false).and_then(|worker| {
         let collector = Collector::new(&post.plugin, worker.clone(), Arc::new(post.context));
         collector.map(|collector| (collector, worker)).map_err(|error| error.to_string())
     });

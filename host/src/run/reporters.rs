@@ -201,7 +201,7 @@ async fn tell(
     report: oneshot::Receiver<(Option<String>, Answer)>,
 ) {
     let (_stop, stopped) = watch::channel(false);
-    let made = post.lending.worker(stopped).and_then(|worker| {
+    let made = post.lending.worker(stopped, false).and_then(|worker| {
         Reporter::new(&post.plugin, worker, Arc::new(post.context)).map_err(|error| error.to_string())
     });
     let mut reporter = match made {

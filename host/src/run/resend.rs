@@ -140,7 +140,7 @@ async fn send(
         let lent = lender.lend(part, &reporter.plugin, Tags::default());
         let sender = lent.and_then(|(mut context, lending)| {
             context.delivery = Some(Delivery { outbox: Arc::clone(&outbox), patience: PATIENCE, until: until.clone() });
-            let worker = lending.worker(stopped.clone())?;
+            let worker = lending.worker(stopped.clone(), false)?;
             Ok(Resender::new(&part.plugin, worker, Arc::new(context)))
         });
         senders.insert(part.name.as_str(), sender);

@@ -74,7 +74,8 @@ fn work(assignment: Assignment) -> Result<Finished, String> {
         .map_err(|error| format!("can't make a runtime: {error}"))?;
     runtime.block_on(async {
         let (stop, stopped) = watch::channel(false);
-        let context = assignment.lending.worker(stopped)?;
+        // The open model asks how long answers take, whatever this thread is busy with; the closed one how much work is done.
+        let context = assignment.lending.worker(stopped, assignment.schedule.executor.is_open())?;
         let runner = Runner::new(&assignment.plugin, context.clone(), Arc::clone(&assignment.context))
             .map_err(|error| error.to_string())?;
         let pool = Rc::new(runner.pool(Arc::clone(&assignment.state)).map_err(|error| error.to_string())?);

@@ -15,6 +15,7 @@ use crate::http2;
 use crate::link::{Link, Stream, Transport};
 use crate::origin::{HttpVersion, Origin, Protocol};
 use crate::pool::{Claim, Pool, Slot};
+use crate::socket::Socket;
 
 /// A connection that a request may use now.
 pub(crate) enum Channel {
@@ -153,8 +154,8 @@ async fn open(origin: &Origin, mut slot: Slot, progress: &mut Progress<'_>) -> R
 }
 
 async fn connect(origin: &Origin, progress: &mut Progress<'_>) -> Result<(Stream, Protocol), Error> {
-    let tcp = connect_tcp(origin).await?;
-    tcp.set_nodelay(true).map_err(|error| Error::Connect(chain(&error)))?;
+    let stamped = origin.0.config.kernel_timestamps && origin.protocol() != Protocol::Http2;
+    let tcp = Socket::new(connect_tcp(origin).await?, stamped).map_err(|error| Error::Connect(chain(&error)))?;
     let (transport, protocol) = match &origin.0.tls {
         None => (Transport::Plain(tcp), origin.protocol()),
         Some(config) => {

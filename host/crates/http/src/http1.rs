@@ -230,13 +230,14 @@ impl Connection {
     fn account(&self, begun: Instant, end: Instant, measured: &mut Measured) {
         let seen = self.link.seen();
         let first_read = seen.first_read.unwrap_or(end);
+        let last_read = seen.last_read.unwrap_or(end);
         let last_write = seen.last_write.unwrap_or(first_read);
         measured.sent_bytes += seen.written;
         measured.received_bytes += seen.read;
         let timing = &mut measured.timing;
         timing.sending += last_write.saturating_duration_since(begun);
         timing.waiting += first_read.saturating_duration_since(last_write);
-        timing.receiving += end.saturating_duration_since(first_read);
+        timing.receiving += last_read.saturating_duration_since(first_read);
     }
 }
 

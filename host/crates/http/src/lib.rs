@@ -23,6 +23,7 @@ mod pool;
 mod receive;
 mod redirect;
 mod request;
+mod socket;
 mod tls;
 
 pub use body::{Body, Chunk};

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use crate::socket::Socket;
 
 /// One per connection: the waker that everything inside the connection is polled with, and what the socket has seen.
 ///
@@ -27,6 +28,8 @@ pub(crate) struct Link {
     last_write: AtomicU64,
     /// Nanoseconds since `base`; 0 for never.
     first_read: AtomicU64,
+    /// Nanoseconds since `base`; 0 for never.
+    last_read: AtomicU64,
 }
 
 /// What a socket has seen since the last [`Link::restart`].
@@ -35,6 +38,7 @@ pub(crate) struct Seen {
     pub(crate) read: u64,
     pub(crate) last_write: Option<Instant>,
     pub(crate) first_read: Option<Instant>,
+    pub(crate) last_read: Option<Instant>,
 }
 
 impl Link {
@@ -48,12 +52,13 @@ impl Link {
             read: AtomicU64::new(0),
             last_write: AtomicU64::new(0),
             first_read: AtomicU64::new(0),
+            last_read: AtomicU64::new(0),
         })
     }
 
     /// Begins the account of the next request.
     pub(crate) fn restart(&self) {
-        for counter in [&self.written, &self.read, &self.last_write, &self.first_read] {
+        for counter in [&self.written, &self.read, &self.last_write, &self.first_read, &self.last_read] {
             counter.store(0, Ordering::Relaxed);
         }
     }
@@ -68,6 +73,7 @@ impl Link {
             read: self.read.load(Ordering::Relaxed),
             last_write: instant(&self.last_write),
             first_read: instant(&self.first_read),
+            last_read: instant(&self.last_read),
         }
     }
 
@@ -95,22 +101,28 @@ impl Link {
         self.woken.store(false, Ordering::SeqCst);
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.base.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+    fn nanoseconds(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.base).as_nanos()).unwrap_or(u64::MAX).max(1)
     }
 
     fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
         if self.first_read.load(Ordering::Relaxed) == 0 {
-            self.last_write.store(self.now(), Ordering::Relaxed);
+            self.last_write.store(self.nanoseconds(Instant::now()), Ordering::Relaxed);
         }
     }
 
-    fn received(&self, bytes: usize) {
-        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
-        if bytes > 0 && self.first_read.load(Ordering::Relaxed) == 0 {
-            self.first_read.store(self.now(), Ordering::Relaxed);
+    fn received(&self, bytes: usize, came_in: Option<Instant>) {
+        if bytes == 0 {
+            return;
         }
+        self.read.fetch_add(bytes as u64, Ordering::Relaxed);
+        // Another clock may say that the answer came before the request.
+        let at = self.nanoseconds(came_in.unwrap_or_else(Instant::now)).max(self.last_write.load(Ordering::Relaxed));
+        if self.first_read.load(Ordering::Relaxed) == 0 {
+            self.first_read.store(at, Ordering::Relaxed);
+        }
+        self.last_read.store(at, Ordering::Relaxed);
     }
 }
 
@@ -158,8 +170,17 @@ pub(crate) struct Stream {
 }
 
 pub(crate) enum Transport {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl Transport {
+    fn came_in(&self) -> Option<Instant> {
+        match self {
+            Self::Plain(socket) => socket.came_in(),
+            Self::Tls(stream) => stream.get_ref().0.came_in(),
+        }
+    }
 }
 
 impl AsyncRead for Stream {
@@ -170,7 +191,7 @@ impl AsyncRead for Stream {
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         if read.is_ready() {
-            self.link.received(buf.filled().len() - before);
+            self.link.received(buf.filled().len() - before, self.transport.came_in());
         }
         read
     }

@@ -40,10 +40,13 @@ pub struct OriginConfig {
     pub idle_timeout: Duration,
     /// The largest response head in bytes.
     pub max_head: usize,
+    /// Whether bytes count as received when the kernel took them in, however late this thread reads them. Takes about a tenth
+    /// of a request's processor time; only on Linux, and with HTTP/1.1.
+    pub kernel_timestamps: bool,
 }
 
 impl Default for OriginConfig {
-    /// Platform trust, automatic version, 10 s to connect, unlimited connections, 90 s idle, 64 KiB of head.
+    /// Platform trust, automatic version, 10 s to connect, unlimited connections, 90 s idle, 64 KiB of head, no kernel timestamps.
     fn default() -> Self {
         Self {
             tls: Tls::default(),
@@ -52,6 +55,7 @@ impl Default for OriginConfig {
             max_connections: None,
             idle_timeout: Duration::from_secs(90),
             max_head: 64 * 1024,
+            kernel_timestamps: false,
         }
     }
 }
