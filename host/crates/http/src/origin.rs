@@ -40,8 +40,8 @@ pub struct OriginConfig {
     pub idle_timeout: Duration,
     /// The largest response head in bytes.
     pub max_head: usize,
-    /// Whether bytes count as received when the kernel took them in, however late this thread reads them. Takes about a tenth
-    /// of a request's processor time; only on Linux, and with HTTP/1.1.
+    /// Whether bytes count as received when the kernel took them in, however late this thread reads them. Takes a tenth of a
+    /// request's processor time and more; only on Linux, and with HTTP/1.1.
     pub kernel_timestamps: bool,
 }
 

@@ -121,7 +121,7 @@ pub(crate) struct Sent<'a> {
     pub(crate) status: u16,
     pub(crate) expected: bool,
     pub(crate) exchange: &'a Exchange,
-    /// How late the iteration started; only in the open model.
+    /// How late the iteration started and the request left; only in the open model.
     pub(crate) late: Option<Duration>,
 }
 
