@@ -153,7 +153,7 @@ fn the_capacity_of_a_simulated_cluster_is_found_within_a_tenth() {
     // holds its slot while it is scheduled (0.2 s) and started (1 s), too. All of it fifty times faster.
     let held_for = 7.0 * (0.2 + 1.0) + 4.0 * 0.5 + (1.0 + 5.0 + 1.0);
     let capacity = 10.0 / held_for * 50.0;
-    for seed in [1, 2, 3] {
+    let search = |seed: u64| {
         let kperf = Kperf::with("");
         let seed = format!("seed={seed}");
         let ended = kperf.call(&["run", suite.to_str().unwrap(), "--out", "out", "--set", &seed]);
@@ -167,5 +167,11 @@ fn the_capacity_of_a_simulated_cluster_is_found_within_a_tenth() {
         };
         let grew = steps.iter().filter(|step| step["outcome"] == "broke" && running(step) > 0.0).count();
         assert!(grew > 0, "{}", ended.stdout());
-    }
+    };
+    std::thread::scope(|scope| {
+        for seed in [1, 2, 3] {
+            let search = &search;
+            scope.spawn(move || search(seed));
+        }
+    });
 }

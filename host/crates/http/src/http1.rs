@@ -157,7 +157,7 @@ impl Connection {
         .await;
         self.link.mute();
         let end = Instant::now();
-        self.account(begun, end, measured);
+        self.account(begun, end, result.is_ok(), measured);
         let receiving = self.receiving.take();
         match result {
             Ok(()) => {
@@ -227,10 +227,10 @@ impl Connection {
         }
     }
 
-    fn account(&self, begun: Instant, end: Instant, measured: &mut Measured) {
+    fn account(&self, begun: Instant, end: Instant, complete: bool, measured: &mut Measured) {
         let seen = self.link.seen();
         let first_read = seen.first_read.unwrap_or(end);
-        let last_read = seen.last_read.unwrap_or(end);
+        let last_read = seen.last_read.filter(|_| complete).unwrap_or(end);
         let last_write = seen.last_write.unwrap_or(first_read);
         measured.sent_bytes += seen.written;
         measured.received_bytes += seen.read;

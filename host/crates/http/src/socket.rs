@@ -139,7 +139,7 @@ mod linux {
         }
     }
 
-    fn receive(stream: &TcpStream, room: &mut [u8], control: &mut Vec<u8>) -> io::Result<(usize, Option<TimeSpec>)> {
+    fn receive(stream: &TcpStream, room: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Option<TimeSpec>)> {
         let mut pieces = [IoSliceMut::new(room)];
         let message = recvmsg::<()>(stream.as_raw_fd(), &mut pieces, Some(control), MsgFlags::empty())?;
         let stamp = message.cmsgs().ok().and_then(|mut messages| {
@@ -158,7 +158,8 @@ mod linux {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::time::Duration;
 
