@@ -364,8 +364,8 @@ impl Run<'_> {
             }
         }
         if !well {
-            let message = "the target is not ready; nothing was sent to it but the checks above".to_owned();
-            return Err(Some(("preflight".to_owned(), CallError::Failed { kind: "preflight".into(), message })));
+            let message = "nothing was sent to the target but the checks above".to_owned();
+            return Err(Some(("preflight".to_owned(), CallError::Failed { kind: "not-ready".into(), message })));
         }
         for stage in stages.iter_mut() {
             let name = &stage.plan.part.name;

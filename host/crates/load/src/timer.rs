@@ -41,7 +41,7 @@ impl Timer {
 
 #[cfg(target_os = "linux")]
 mod linux {
-    use rustix::io::read;
+    use rustix::io::{Errno, read};
     use rustix::time::{
         Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
     };
@@ -76,7 +76,17 @@ mod linux {
                 return Ok(());
             }
             self.arm(left.max(SHORTEST))?;
-            self.0.async_io(Interest::READABLE, |fd| Ok(read(fd, &mut [0_u8; 8]).map(drop)?)).await
+            // Unlike `async_io` this does not try to read first, which would be in vain each time.
+            loop {
+                let mut guard = self.0.readable().await?;
+                let expired = read(self.0.get_ref(), &mut [0_u8; 8]);
+                guard.clear_ready();
+                match expired {
+                    // The event of a wait that was dropped.
+                    Err(Errno::AGAIN) => {}
+                    other => return Ok(other.map(drop)?),
+                }
+            }
         }
 
         /// Setting the timer also clears an expiry that a dropped wait left behind.

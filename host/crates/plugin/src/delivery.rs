@@ -107,12 +107,8 @@ async fn attempts(
         *tries += 1;
         let limit = services.plugin.requests.timeout.map_or(TRY, |timeout| timeout.min(TRY)).min(left);
         let sender = Sender::new(services, None, 0);
-        let exchanging = sender.exchange(request(services, letter, limit), |response, _| response);
-        let answered = match exchanging {
-            Ok(exchanging) => exchanging.await,
-            Err(refused) => Err(refused),
-        };
-        let asked = match answered {
+        let answered = async { sender.exchange(request(services, letter, limit), |response, _| response)?.await };
+        let asked = match answered.await {
             Err(Error::Denied(text)) => return Err(Undelivered::Denied(text)),
             Err(Error::Invalid(text)) => return Err(Undelivered::Refused(text)),
             Err(error) => {
