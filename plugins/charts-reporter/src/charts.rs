@@ -3,8 +3,8 @@
 use crate::figures::{Unit, digits};
 use crate::model::{Figures, Model, Requests, Side};
 use crate::panels::{Frame, Map, Places, Series, TITLE, bars, legend, lines, lying};
-use crate::summary::Usage;
 use crate::surface::{Align, INK, Surface};
+use kperf_plugin_sdk::summary::Usage;
 
 /// A chart that can be drawn.
 pub struct Chart<'a> {

@@ -10,15 +10,12 @@ mod font;
 mod model;
 mod panels;
 mod skia;
-mod summary;
 mod surface;
 
 use std::fmt::Write as _;
 
-use kperf_plugin_sdk::{Description, Failure, Reporter, Reporting, artifacts, export_reporter, log};
+use kperf_plugin_sdk::{Description, Failure, Reporter, Reporting, artifacts, export_reporter, log, summary::Summary};
 use serde::Deserialize;
-
-use summary::Summary;
 
 const PARAMETERS: &str = r#"{
   "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -48,10 +45,6 @@ struct Params {
     each_cell: bool,
 }
 
-fn not_written(message: String) -> Failure {
-    Failure::new("artifact", message)
-}
-
 impl Reporter for ChartsReporter {
     fn describe() -> Description {
         Description::new("charts-reporter", env!("CARGO_PKG_VERSION"), "Draws the result as charts, PNG and SVG").mode(
@@ -66,8 +59,7 @@ impl Reporter for ChartsReporter {
     }
 
     async fn report(&self, summary: String) -> Result<(), Failure> {
-        let summary: Summary = serde_json::from_str(&summary)
-            .map_err(|error| Failure::new("summary", format!("the summary is not what was expected: {error}")))?;
+        let summary = Summary::read(&summary)?;
         if summary.run.cell.is_some() && !self.params.each_cell {
             return Ok(());
         }
@@ -79,9 +71,9 @@ impl Reporter for ChartsReporter {
                 match chart {
                     Ok(chart) => {
                         let svg = surface::svg(chart.size, |on| chart.draw(on));
-                        artifacts::write(format!("{}.svg", chart.name), svg).await.map_err(not_written)?;
-                        let png = surface::png(chart.size, |on| chart.draw(on)).map_err(not_written)?;
-                        artifacts::write(format!("{}.png", chart.name), png).await.map_err(not_written)?;
+                        artifacts::write(&format!("{}.svg", chart.name), svg).await?;
+                        let png = surface::png(chart.size, |on| chart.draw(on))?;
+                        artifacts::write(&format!("{}.png", chart.name), png).await?;
                         // Writing into a string does not fail.
                         let _ = write!(page, "\n![{}]({}.png)\n", chart.title, chart.name);
                     }
@@ -94,7 +86,7 @@ impl Reporter for ChartsReporter {
                 write!(page, "\nLeft out:\n\n{}\n", left_out.iter().map(|it| format!("- {it}\n")).collect::<String>());
             log::info(&format!("left out: {}", left_out.join("; ")));
         }
-        artifacts::write("charts.md".to_owned(), page.into_bytes()).await.map_err(not_written)
+        artifacts::write("charts.md", page).await
     }
 }
 

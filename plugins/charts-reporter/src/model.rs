@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::summary::{Axis, Cell, Metric, Scenario, Summary, Usage};
+use kperf_plugin_sdk::summary::{Axis, CellResult, Metric, Scenario, Summary, Usage};
 
 /// More sets of charts than this, one for each combination of the further axes, help nobody.
 const MOST: usize = 8;
@@ -131,8 +131,8 @@ pub fn models(summary: &Summary, wanted: &[String]) -> (Vec<Model>, Vec<String>)
             chosen.push(axis);
         }
     }
-    let fixed = |cell: &Cell| {
-        let others = cell.values.iter().filter(|(name, _)| !chosen.iter().any(|axis| axis.name == **name));
+    let fixed = |cell: &CellResult| {
+        let others = cell.cell.values.iter().filter(|(name, _)| !chosen.iter().any(|axis| axis.name == **name));
         others.map(|(name, value)| format!("{name}={}", plain(value))).collect::<Vec<_>>().join(",")
     };
     let mut sets: Vec<String> = Vec::new();
@@ -174,17 +174,18 @@ fn of_run(summary: &Summary) -> Model {
     model(summary, None, None, String::new(), BTreeMap::from([((0, 0), figures)]))
 }
 
-fn of_matrix(summary: &Summary, chosen: &[&Axis], cells: Vec<&Cell>, fixed: String) -> Model {
+fn of_matrix(summary: &Summary, chosen: &[&Axis], cells: Vec<&CellResult>, fixed: String) -> Model {
     let side = |axis: &&Axis| Side { name: axis.name.clone(), values: axis.values.iter().map(plain).collect() };
     let sides: Vec<Side> = chosen.iter().map(side).collect();
-    let place = |cell: &Cell, side: Option<&Side>| {
+    let place = |cell: &CellResult, side: Option<&Side>| {
         let Some(side) = side else { return Some(0) };
-        let value = plain(cell.values.get(&side.name)?);
+        let value = plain(cell.cell.values.get(&side.name)?);
         side.values.iter().position(|it| *it == value)
     };
     let mut points: BTreeMap<(usize, usize), Figures> = BTreeMap::new();
     for cell in cells {
-        let scenarios: Vec<&Scenario> = summary.scenarios.iter().filter(|it| it.cell == Some(cell.number)).collect();
+        let scenarios: Vec<&Scenario> =
+            summary.scenarios.iter().filter(|it| it.cell == Some(cell.cell.number)).collect();
         let mut figures = Figures { rounds: 1.0, operations: requests(&scenarios), ..Figures::default() };
         for it in &cell.components {
             figures.cpu.extend(it.cpu.map(|cpu| (it.component.clone(), cpu)));

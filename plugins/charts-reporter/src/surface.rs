@@ -1,5 +1,6 @@
 //! What charts are drawn on: a few shapes and texts, put by plotters onto a bitmap or into an SVG.
 
+use kperf_plugin_sdk::Failure;
 use plotters::backend::{DrawingBackend, SVGBackend};
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea as _};
@@ -127,9 +128,10 @@ pub fn svg(size: (u32, u32), draw: impl FnOnce(&mut dyn Surface)) -> Vec<u8> {
 /// Draws a PNG.
 ///
 /// # Errors
-/// Why there is none.
-pub fn png((width, height): (u32, u32), draw: impl FnOnce(&mut dyn Surface)) -> Result<Vec<u8>, String> {
-    let mut pixmap = skia::blank(width, height).ok_or("the chart is too large")?;
+/// A failure of the kind `artifact` for a chart that is too large, or can't be written as PNG.
+pub fn png((width, height): (u32, u32), draw: impl FnOnce(&mut dyn Surface)) -> Result<Vec<u8>, Failure> {
+    let failed = |message: String| Failure::new("artifact", message);
+    let mut pixmap = skia::blank(width, height).ok_or_else(|| failed("the chart is too large".into()))?;
     draw(&mut skia::Skia(&mut pixmap).into_drawing_area());
-    pixmap.encode_png().map_err(|error| error.to_string())
+    pixmap.encode_png().map_err(|error| failed(error.to_string()))
 }

@@ -2,37 +2,14 @@
 //!
 //! In comes the text of `summary.json`; out goes one file in the run's folder (RFC 4180, UTF-8, times in seconds).
 
-use kperf_plugin_sdk::{Description, Failure, Reporter, Reporting, artifacts, export_reporter, summary::Summary};
-use serde::{Deserialize, Serialize};
-
-const PARAMETERS: &str = r#"{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "type": "object",
-  "additionalProperties": false,
-  "properties": {
-    "file": {
-      "description": "The name of the file in the run's folder.",
-      "type": "string",
-      "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*$",
-      "default": "operations.csv"
-    }
-  }
-}"#;
+use kperf_plugin_sdk::{
+    Description, Failure, Reporter, Reporting, artifacts::OneFile, export_reporter, summary::Summary,
+};
+use serde::Serialize;
 
 /// The plugin.
 pub struct CsvReporter {
-    file: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default = "operations_csv")]
-    file: String,
-}
-
-fn operations_csv() -> String {
-    "operations.csv".into()
+    file: OneFile,
 }
 
 /// A row; its fields are the columns. What is not known is empty.
@@ -59,20 +36,19 @@ impl Reporter for CsvReporter {
     fn describe() -> Description {
         Description::new("csv-reporter", env!("CARGO_PKG_VERSION"), "Writes a row per operation as CSV").mode(
             "file",
-            "One file in the run's folder",
-            PARAMETERS,
+            OneFile::MODE,
+            &OneFile::parameters("operations.csv"),
         )
     }
 
     async fn start(reporting: Reporting) -> Result<Self, Failure> {
-        let params: Params = reporting.params()?;
-        Ok(Self { file: params.file })
+        Ok(Self { file: reporting.params()? })
     }
 
     async fn report(&self, summary: String) -> Result<(), Failure> {
         let text = rows(&Summary::read(&summary)?)
             .map_err(|error| Failure::new("csv", format!("the result can't be written as CSV: {error}")))?;
-        artifacts::write(self.file.clone(), text).await.map_err(|message| Failure::new("artifact", message))
+        self.file.write(text).await
     }
 }
 

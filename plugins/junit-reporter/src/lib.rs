@@ -4,63 +4,36 @@
 //! In comes the text of `summary.json`; out goes one file in the run's folder.
 
 use kperf_plugin_sdk::{
-    Description, Failure, Reporter, Reporting, artifacts, export_reporter,
+    Description, Failure, Reporter, Reporting,
+    artifacts::OneFile,
+    export_reporter,
     quantity::with_unit,
     summary::{Check, Summary, Threshold},
 };
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use serde::Deserialize;
-
-const PARAMETERS: &str = r#"{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "type": "object",
-  "additionalProperties": false,
-  "properties": {
-    "file": {
-      "description": "The name of the file in the run's folder.",
-      "type": "string",
-      "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*$",
-      "default": "junit.xml"
-    }
-  }
-}"#;
 
 /// The plugin.
 pub struct JunitReporter {
-    file: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default = "junit_xml")]
-    file: String,
-}
-
-fn junit_xml() -> String {
-    "junit.xml".into()
+    file: OneFile,
 }
 
 impl Reporter for JunitReporter {
     fn describe() -> Description {
         Description::new("junit-reporter", env!("CARGO_PKG_VERSION"), "Writes thresholds and checks as JUnit XML").mode(
             "file",
-            "One file in the run's folder",
-            PARAMETERS,
+            OneFile::MODE,
+            &OneFile::parameters("junit.xml"),
         )
     }
 
     async fn start(reporting: Reporting) -> Result<Self, Failure> {
-        let params: Params = reporting.params()?;
-        Ok(Self { file: params.file })
+        Ok(Self { file: reporting.params()? })
     }
 
     async fn report(&self, summary: String) -> Result<(), Failure> {
         let text = xml(&Summary::read(&summary)?)
             .map_err(|error| Failure::new("xml", format!("the result can't be written as XML: {error}")))?;
-        artifacts::write(self.file.clone(), text.into_bytes())
-            .await
-            .map_err(|message| Failure::new("artifact", message))
+        self.file.write(text).await
     }
 }
 

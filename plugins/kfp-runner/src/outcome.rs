@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use kperf_plugin_sdk::{
     ColumnType, Iteration, Table, Unit, clock,
+    instant::Instant,
     metrics::{self, Sample},
     records::{self, Value},
 };
 
-use crate::{clock_offset::ClockOffset, run::Run, spec::Graph, tenant::Tenant, timestamp::Timestamp, timings::Timings};
+use crate::{clock_offset::ClockOffset, run::Run, spec::Graph, tenant::Tenant, timings::Timings};
 
 /// When our side saw what. Instants are those of `clock::now`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,8 +95,8 @@ impl Outcome<'_> {
                 task.display_name.as_str().into(),
                 kind.name().into(),
                 task.state.as_str().into(),
-                instant(task.start_time),
-                instant(task.end_time),
+                task.start_time.into(),
+                task.end_time.into(),
                 task.seconds().into(),
                 task.pending().into(),
             ];
@@ -162,12 +163,12 @@ impl Outcome<'_> {
     /// difference. The server rounds the end down, so up to a second of it is no lag.
     fn detection_lag(&self) -> Option<f64> {
         let seen = wall(self.observed.seen).as_secs_f64() + self.offset.seconds()?;
-        Some((seen - self.run.finished_at.0?).max(0.0))
+        Some((seen - self.run.finished_at.seconds()?).max(0.0))
     }
 
     fn row(&self, timings: &Timings) -> Vec<Value> {
         let observed = &self.observed;
-        let ours = |at: Duration| Value::Instant(i64::try_from(wall(at).as_nanos()).unwrap_or(i64::MAX));
+        let ours = |at: Duration| Value::from(Instant::from_unix(wall(at)));
         let text = |text: &str| if text.is_empty() { Value::Missing } else { text.into() };
         let ended = self.run.has_ended();
         vec![
@@ -182,10 +183,10 @@ impl Outcome<'_> {
             i64::from(self.iteration.user).into(),
             i64::try_from(self.iteration.number).unwrap_or(i64::MAX).into(),
             observed.submitted.map_or(Value::Missing, ours),
-            instant(self.run.created_at),
-            instant(self.run.scheduled_at),
-            instant(self.run.started_at()),
-            instant(self.run.finished_at),
+            self.run.created_at.into(),
+            self.run.scheduled_at.into(),
+            self.run.started_at().into(),
+            self.run.finished_at.into(),
             if ended { ours(observed.seen) } else { Value::Missing },
             observed.submitted.map(|at| observed.accepted.saturating_sub(at).as_secs_f64()).into(),
             self.completion().filter(|_| ended).into(),
@@ -205,9 +206,4 @@ impl Outcome<'_> {
 fn wall(at: Duration) -> Duration {
     let ago = clock::now().saturating_sub(at);
     clock::wall().saturating_sub(ago)
-}
-
-/// An instant of the server's as a cell.
-pub fn instant(at: Timestamp) -> Value {
-    at.0.map_or(Value::Missing, |seconds| Value::Instant((seconds * 1e9) as i64))
 }

@@ -181,11 +181,10 @@ fn mode(scenario: &Scenario) -> Option<Finding> {
 }
 
 async fn pipeline(path: &str, params: &Params) -> Vec<Finding> {
-    let content = match artifacts::read(path.to_owned()).await {
-        Ok(content) => content,
-        Err(message) => return vec![Finding::fail("pipeline", message)],
-    };
-    judge(path, &content, params)
+    match artifacts::read(path).await {
+        Ok(content) => judge(path, &content, params),
+        Err(failure) => vec![Finding::fail("pipeline", failure.message)],
+    }
 }
 
 fn judge(path: &str, content: &[u8], params: &Params) -> Vec<Finding> {

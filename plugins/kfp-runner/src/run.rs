@@ -124,7 +124,7 @@ impl Run {
     /// When the workflow controller picked the run up: the start of its earliest task, or else the first report that the
     /// run is running.
     pub fn started_at(&self) -> Timestamp {
-        let started = self.tasks().iter().filter_map(|task| task.start_time.0).reduce(f64::min);
+        let started = self.tasks().iter().filter_map(|task| task.start_time.0).min();
         let running = || self.state_history.iter().find(|change| change.state == "RUNNING")?.update_time.0;
         Timestamp(started.or_else(running))
     }
@@ -136,11 +136,12 @@ impl Run {
         let mut kinds: Vec<Kind> = self.tasks().iter().map(|task| kind(&task.display_name, &drivers)).collect();
         // Of what has no companion, the run's own entry is the one that began first.
         let others = kinds.iter().zip(self.tasks()).enumerate().filter(|(_, (kind, _))| **kind == Kind::Other);
-        let start = |task: &Task| task.start_time.0.unwrap_or(f64::MAX);
+        // What has not begun comes last.
+        let start = |task: &Task| (task.start_time.0.is_none(), task.start_time.0);
         let name_is_loops = |task: &Task| task.display_name.starts_with("iteration");
         let entry = others
             .filter(|(_, (_, task))| !name_is_loops(task))
-            .min_by(|a, b| start(a.1.1).total_cmp(&start(b.1.1)))
+            .min_by(|a, b| start(a.1.1).cmp(&start(b.1.1)))
             .map(|(at, _)| at);
         if let Some(kind) = entry.and_then(|at| kinds.get_mut(at)) {
             *kind = Kind::Workflow;

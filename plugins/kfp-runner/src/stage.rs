@@ -95,8 +95,8 @@ pub async fn create_experiment(tenant: &Tenant, name: &str) -> Result<String, Tr
 
 /// Reads the pipeline's file, and changes it as the parameters say. Returns what to upload, and the pipeline's components.
 pub async fn prepare(params: &PipelineParams) -> Result<(File, Graph), Failure> {
-    let content =
-        artifacts::read(params.pipeline.clone()).await.map_err(|message| Failure::new("pipeline", message))?;
+    let content = artifacts::read(&params.pipeline).await;
+    let content = content.map_err(|failure| Failure::new("pipeline", failure.message))?;
     let wrong = |message: String| Failure::new("pipeline", format!("{}: {message}", params.pipeline));
     match Content::read(&content).map_err(wrong)? {
         Content::Archive => Ok((File::Granted(params.pipeline.clone()), Graph::default())),

@@ -6,12 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kperf_plugin_sdk::{duration, metrics::Sample, records::Value};
+use kperf_plugin_sdk::{duration, instant::Instant, metrics::Sample, records::Value};
 
-use crate::{
-    instant::Instant,
-    object::{Event, Pod},
-};
+use crate::object::{Event, Pod};
 
 /// For how many rounds events wait for a pod that nobody has seen.
 const PATIENCE: u64 = 3;
@@ -182,7 +179,7 @@ impl Followed {
     fn sample(&self, metric: &str, value: f64, at: Option<Instant>) -> Sample {
         let sample = Sample::new(metric, value).tag("component", &self.component);
         match at {
-            Some(at) => sample.at(at.nanoseconds()),
+            Some(at) => sample.at(at.unix_ns()),
             None => sample,
         }
     }
@@ -318,7 +315,6 @@ impl Followed {
     /// In the order of the table's columns.
     fn row(&self) -> Vec<Value> {
         let pod = &self.pod;
-        let instant = |at: Option<Instant>| at.map_or(Value::Missing, |at| Value::Instant(at.0));
         let created = pod.metadata.creation_timestamp;
         let scheduling = pod.since("PodScheduled").zip(created).map(|(at, created)| at.since(created));
         let started = self.started.map(|(at, _)| at);
@@ -333,11 +329,11 @@ impl Followed {
             pod.spec.node_name.as_deref().into(),
             pod.main().map(|main| main.image.as_str()).into(),
             pod.status.phase.as_str().into(),
-            instant(created),
-            instant(pod.since("PodScheduled")),
-            instant(self.image_ready()),
-            instant(started),
-            instant(finished),
+            created.into(),
+            pod.since("PodScheduled").into(),
+            self.image_ready().into(),
+            started.into(),
+            finished.into(),
             scheduling.into(),
             self.mount().into(),
             self.pulls.took.into(),
@@ -456,7 +452,7 @@ mod tests {
             if killed {
                 let end = crate::object::Terminated {
                     reason: "OOMKilled".into(),
-                    finished_at: Some(Instant(8_000_000_000)),
+                    finished_at: Some(Instant::from_unix_ns(8_000_000_000)),
                     started_at: None,
                 };
                 status.last_state.terminated = Some(end);

@@ -9,7 +9,6 @@ mod book;
 mod client;
 mod description;
 mod facts;
-mod instant;
 mod object;
 
 use std::cell::RefCell;

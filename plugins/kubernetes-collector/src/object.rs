@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use kperf_plugin_sdk::instant::Instant;
 use serde::Deserialize;
-
-use crate::instant::Instant;
 
 /// `metadata` of an object.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -7,43 +7,16 @@ mod document;
 use std::cell::RefCell;
 
 use kperf_plugin_sdk::{
-    Description, Event, Failure, Reporter, Reporting, artifacts, clock, export_reporter,
-    quantity::{with_unit, word},
+    Description, Event, Failure, Reporter, Reporting, artifacts::OneFile, clock, export_reporter, quantity::with_unit,
     summary::Summary,
 };
-use serde::Deserialize;
-
-const PARAMETERS: &str = r#"{
-  "$schema": "https://json-schema.org/draft/2020-12/schema",
-  "type": "object",
-  "additionalProperties": false,
-  "properties": {
-    "file": {
-      "description": "The name of the file in the run's folder.",
-      "type": "string",
-      "pattern": "^[A-Za-z0-9_][A-Za-z0-9._-]*$",
-      "default": "summary.md"
-    }
-  }
-}"#;
 
 /// The plugin.
 pub struct MarkdownReporter {
-    file: String,
+    file: OneFile,
     started: std::time::Duration,
     /// What happened, in the order in which it did.
     events: RefCell<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    #[serde(default = "summary_md")]
-    file: String,
-}
-
-fn summary_md() -> String {
-    "summary.md".into()
 }
 
 /// An event in words; none for one that the summary shows anyway.
@@ -55,7 +28,7 @@ fn words(event: &Event) -> Option<String> {
         Event::ThresholdRecovered(change) => (change, "holds again"),
     };
     let scope = if change.scenario.is_empty() { String::new() } else { format!("{}: ", change.scenario) };
-    let value = with_unit(change.value, word(change.unit));
+    let value = with_unit(change.value, change.unit.word());
     Some(format!("{scope}`{}` {what}, at {value}", change.threshold))
 }
 
@@ -63,14 +36,13 @@ impl Reporter for MarkdownReporter {
     fn describe() -> Description {
         Description::new("markdown-reporter", env!("CARGO_PKG_VERSION"), "Writes the result as Markdown").mode(
             "file",
-            "One file in the run's folder",
-            PARAMETERS,
+            OneFile::MODE,
+            &OneFile::parameters("summary.md"),
         )
     }
 
     async fn start(reporting: Reporting) -> Result<Self, Failure> {
-        let params: Params = reporting.params()?;
-        Ok(Self { file: params.file, started: clock::now(), events: RefCell::default() })
+        Ok(Self { file: reporting.params()?, started: clock::now(), events: RefCell::default() })
     }
 
     async fn on_event(&self, event: Event) -> Result<(), Failure> {
@@ -83,9 +55,7 @@ impl Reporter for MarkdownReporter {
 
     async fn report(&self, summary: String) -> Result<(), Failure> {
         let text = document::write(&Summary::read(&summary)?, &self.events.borrow());
-        artifacts::write(self.file.clone(), text.into_bytes())
-            .await
-            .map_err(|message| Failure::new("artifact", message))
+        self.file.write(text).await
     }
 }
 

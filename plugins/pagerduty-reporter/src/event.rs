@@ -1,8 +1,6 @@
 //! Events as PagerDuty takes them, within its limits.
 
-use std::time::{Duration, UNIX_EPOCH};
-
-use kperf_plugin_sdk::{Reporting, Severity, http::SECRET, quantity::with_unit};
+use kperf_plugin_sdk::{Reporting, Severity, http::SECRET, instant::Instant, quantity::with_unit};
 use serde_json::{Value, json};
 
 /// The most characters of a key.
@@ -17,24 +15,9 @@ pub struct Alert<'a> {
     pub value: f64,
     pub limit: f64,
     pub unit: &'a str,
-    pub severity: &'static str,
-    /// When, in nanoseconds since the Unix epoch; none for now.
-    pub at: Option<u64>,
-}
-
-/// PagerDuty's word.
-pub fn severity(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Critical => "critical",
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Info => "info",
-    }
-}
-
-/// PagerDuty's word for the summary's.
-pub fn severity_of(word: &str) -> &'static str {
-    ["critical", "warning", "info"].into_iter().find(|known| *known == word).unwrap_or("error")
+    pub severity: Severity,
+    /// When; none for now.
+    pub at: Option<Instant>,
 }
 
 /// The same for the same suite, scenario and threshold, in every run. What is too long ends in a digest of the whole.
@@ -59,7 +42,8 @@ pub fn trigger(key: &str, alert: &Alert<'_>, reporting: &Reporting, source: &str
     let mut payload = json!({
         "summary": summary.chars().take(SUMMARY).collect::<String>(),
         "source": source,
-        "severity": alert.severity,
+        // PagerDuty has the same four words.
+        "severity": alert.severity.word(),
         "component": place,
         "group": reporting.suite,
         "class": "threshold",
@@ -73,7 +57,6 @@ pub fn trigger(key: &str, alert: &Alert<'_>, reporting: &Reporting, source: &str
         },
     });
     if let (Some(at), Some(payload)) = (alert.at, payload.as_object_mut()) {
-        let at = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_nanos(at));
         payload.insert("timestamp".into(), json!(at.to_string()));
     }
     let mut event = json!({
@@ -119,8 +102,8 @@ mod tests {
             value: 1.5,
             limit: 1.0,
             unit: "seconds",
-            severity: "critical",
-            at: Some(1_700_000_000_123_000_000),
+            severity: Severity::Critical,
+            at: Some(Instant::from_unix_ns(1_700_000_000_123_000_000)),
         };
         let event = trigger("k", &alert, &reporting, "kfp", "https://ci.example/1");
         assert_eq!(event["payload"]["summary"], "runs: a p(95) < 1s is breached, 1.5 s (limit 1 s)");

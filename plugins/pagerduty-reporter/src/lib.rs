@@ -11,11 +11,11 @@ use std::collections::BTreeMap;
 
 use event::Alert;
 use kperf_plugin_sdk::{
-    Description, Event, Failure, Reporter, Reporting,
+    Description, Event, Failure, Reporter, Reporting, Severity,
     delivery::Message,
     export_reporter,
     http::{Request, SECRET},
-    quantity::word,
+    instant::Instant,
     summary::Summary,
 };
 use serde::Deserialize;
@@ -83,9 +83,9 @@ impl Reporter for PagerdutyReporter {
                     threshold: &change.threshold,
                     value: change.value,
                     limit: change.limit,
-                    unit: word(change.unit),
-                    severity: event::severity(change.severity),
-                    at: Some(change.at),
+                    unit: change.unit.word(),
+                    severity: change.severity,
+                    at: Some(Instant::from_unix_ns(change.at)),
                 };
                 self.trigger(&alert).await
             }
@@ -114,7 +114,7 @@ impl Reporter for PagerdutyReporter {
                         value,
                         limit: threshold.limit,
                         unit: &threshold.unit,
-                        severity: event::severity_of(&threshold.severity),
+                        severity: Severity::of_word(&threshold.severity).unwrap_or(Severity::Error),
                         at: None,
                     };
                     self.trigger(&alert).await

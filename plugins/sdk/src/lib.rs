@@ -31,6 +31,8 @@
 #[doc(hidden)]
 pub mod bindings;
 
+pub mod artifacts;
+pub mod clock;
 mod collector;
 pub mod delivery;
 mod description;
@@ -40,6 +42,7 @@ mod finding;
 pub mod http;
 pub mod instant;
 pub mod ledger;
+pub mod log;
 pub mod metrics;
 pub mod notes;
 mod params;
@@ -51,11 +54,8 @@ mod runner;
 pub mod schema;
 mod slot;
 pub mod summary;
+mod words;
 
-pub mod clock;
-pub mod log;
-
-pub use bindings::kperf::plugin::artifacts;
 pub use bindings::kperf::plugin::types::{
     Column, ColumnType, Description, Entry, Failure, Finding, Metric, MetricKind, Mode, Outcome, Severity, Span, Table,
     Tags, Unit,

@@ -1,7 +1,5 @@
 //! Values with their units, for people.
 
-use crate::Unit;
-
 /// Seconds, in the unit that gives the shortest figure.
 pub fn seconds(value: f64) -> String {
     match value.abs() {
@@ -24,23 +22,13 @@ pub fn bytes(value: f64) -> String {
     format!("{} TiB", figure(value))
 }
 
-/// A value in one of the units of the contract.
+/// A value in a unit, which is given by [its word](crate::Unit::word).
 pub fn with_unit(value: f64, unit: &str) -> String {
     match unit {
         "seconds" => seconds(value),
         "bytes" => bytes(value),
         "ratio" => format!("{} %", figure(value * 100.0)),
         _ => figure(value),
-    }
-}
-
-/// The contract's word for a unit, as `summary.json` has it.
-pub fn word(unit: Unit) -> &'static str {
-    match unit {
-        Unit::None => "none",
-        Unit::Seconds => "seconds",
-        Unit::Bytes => "bytes",
-        Unit::Ratio => "ratio",
     }
 }
 

@@ -22,6 +22,15 @@ pub trait Reporter: Sized + 'static {
     fn report(&self, summary: String) -> impl Future<Output = Result<(), Failure>>;
 }
 
+impl ThresholdChange {
+    /// A message's key that is the same for a breach and for its recovery: who was not told of the one needs not be told of the
+    /// other alone.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("threshold/{}/{}", self.scenario, self.threshold)
+    }
+}
+
 /// Ties a [`Reporter`] to the exported functions.
 pub struct ReporterComponent<R, S>(PhantomData<(R, S)>);
 

@@ -88,11 +88,10 @@ impl Reporter for SlackReporter {
                 self.tell("start", &message::started(suite, &self.run, &self.params.link), false).await
             }
             Event::ThresholdBreached(change) => {
-                self.tell(&key(&change), &message::breached(suite, &change, mention), true).await
+                self.tell(&change.key(), &message::breached(suite, &change, mention), true).await
             }
-            // The same key as its breach: who was not told of the one needs not be told of the other alone.
             Event::ThresholdRecovered(change) => {
-                self.tell(&key(&change), &message::recovered(suite, &change), false).await
+                self.tell(&change.key(), &message::recovered(suite, &change), false).await
             }
             Event::ScenarioFinished(_) => Ok(()),
         }
@@ -103,10 +102,6 @@ impl Reporter for SlackReporter {
         let message = message::ended(&summary, &self.params.link, &self.params.mention);
         self.tell("result", &message, true).await
     }
-}
-
-fn key(change: &kperf_plugin_sdk::ThresholdChange) -> String {
-    format!("threshold/{}/{}", change.scenario, change.threshold)
 }
 
 impl SlackReporter {

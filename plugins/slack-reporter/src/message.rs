@@ -2,7 +2,7 @@
 
 use kperf_plugin_sdk::{
     Severity, ThresholdChange,
-    quantity::{change as difference, seconds, with_unit, word},
+    quantity::{change as difference, seconds, with_unit},
     summary::{Previous, Summary, Threshold},
 };
 use serde_json::Value;
@@ -59,7 +59,7 @@ fn place(change: &ThresholdChange) -> String {
 }
 
 fn seen(change: &ThresholdChange) -> String {
-    let unit = word(change.unit);
+    let unit = change.unit.word();
     format!("{} (limit {})", with_unit(change.value, unit), with_unit(change.limit, unit))
 }
 

@@ -6,11 +6,10 @@
 mod template;
 
 use std::collections::BTreeMap;
-use std::time::{Duration, UNIX_EPOCH};
 
 use kperf_plugin_sdk::{
-    Description, Event, Failure, Reporter, Reporting, Severity, ThresholdChange, clock, delivery::Message,
-    export_reporter, http::Request, quantity::word, summary::Summary,
+    Description, Event, Failure, Reporter, Reporting, ThresholdChange, clock, delivery::Message, export_reporter,
+    http::Request, instant::Instant, summary::Summary,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -123,16 +122,14 @@ impl Reporter for WebhookReporter {
     }
 
     async fn report(&self, summary: String) -> Result<(), Failure> {
-        let read = Summary::read(&summary)?;
-        let whole: Value = serde_json::from_str(&summary)
-            .map_err(|error| Failure::new("summary", format!("the summary is no JSON: {error}")))?;
-        let reasons: Vec<&String> = read.verdict.reasons.iter().map(|reason| &reason.text).collect();
+        let summary = Summary::read(&summary)?;
+        let reasons: Vec<&String> = summary.verdict.reasons.iter().map(|reason| &reason.text).collect();
         let values = Values::from([
-            ("outcome", json!(read.verdict.outcome)),
-            ("exit_code", json!(read.verdict.exit_code)),
+            ("outcome", json!(summary.verdict.outcome)),
+            ("exit_code", json!(summary.verdict.exit_code)),
             ("reasons", json!(reasons)),
-            ("thresholds", whole.get("thresholds").cloned().unwrap_or_default()),
-            ("summary", whole),
+            ("thresholds", json!(summary.thresholds)),
+            ("summary", json!(summary)),
         ]);
         self.send("end", "end", values).await
     }
@@ -140,21 +137,15 @@ impl Reporter for WebhookReporter {
 
 impl WebhookReporter {
     async fn send_change(&self, event: &str, change: ThresholdChange) -> Result<(), Failure> {
-        let severity = match change.severity {
-            Severity::Critical => "critical",
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-            Severity::Info => "info",
-        };
-        let key = format!("threshold/{}/{}", change.scenario, change.threshold);
+        let key = change.key();
         let values = Values::from([
-            ("at", json!(instant(Duration::from_nanos(change.at)))),
+            ("at", json!(Instant::from_unix_ns(change.at).to_string())),
             ("scenario", json!(change.scenario)),
             ("threshold", json!(change.threshold)),
             ("value", json!(change.value)),
             ("limit", json!(change.limit)),
-            ("unit", json!(word(change.unit))),
-            ("severity", json!(severity)),
+            ("unit", json!(change.unit.word())),
+            ("severity", json!(change.severity.word())),
         ]);
         self.send(&key, event, values).await
     }
@@ -164,7 +155,7 @@ impl WebhookReporter {
         values.insert("suite", json!(self.reporting.suite));
         values.insert("run", json!(self.reporting.run));
         values.insert("link", json!(self.params.link));
-        values.entry("at").or_insert_with(|| json!(instant(clock::wall())));
+        values.entry("at").or_insert_with(|| json!(Instant::from_unix(clock::wall()).to_string()));
         let body = match &self.params.body {
             Some(template) => template::fill(&Value::Object(template.clone()), &values),
             None => json!(values),
@@ -172,11 +163,6 @@ impl WebhookReporter {
         let request = Request::new("notify", &self.params.method, self.params.path.as_str()).json(&body)?;
         Message::new(key, request).deliver().await.map(drop)
     }
-}
-
-/// RFC 3339 in UTC.
-fn instant(since: Duration) -> String {
-    humantime::format_rfc3339_millis(UNIX_EPOCH + since).to_string()
 }
 
 export_reporter!(WebhookReporter);

@@ -61,7 +61,7 @@ pub async fn create(tenant: &Tenant, run: &NewRecurringRun<'_>) -> Result<(Recur
     let sent = clock::wall();
     let run: RecurringRun = read(request).await?;
     let received = clock::wall();
-    let exchange = run.created_at.0.map(|second| Exchange { second, sent, received });
+    let exchange = run.created_at.seconds().map(|second| Exchange { second, sent, received });
     Ok((run, exchange))
 }
 

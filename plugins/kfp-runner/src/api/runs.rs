@@ -47,7 +47,7 @@ pub async fn create(tenant: &Tenant, run: &NewRun<'_>) -> Result<(Run, Option<Ex
     let sent = clock::wall();
     let run: Run = read(request).await?;
     let received = clock::wall();
-    let exchange = run.created_at.0.map(|second| Exchange { second, sent, received });
+    let exchange = run.created_at.seconds().map(|second| Exchange { second, sent, received });
     Ok((run, exchange))
 }
 

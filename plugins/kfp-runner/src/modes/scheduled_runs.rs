@@ -7,6 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use kperf_plugin_sdk::{
     ColumnType, Failure, Iteration, Scenario, Table, Unit, clock, duration,
+    instant::Instant,
     metrics::{self, Sample},
     records::{self, Value},
 };
@@ -20,13 +21,12 @@ use crate::{
     },
     created::{self, Kind},
     follow::Pace,
-    outcome::{Observed, instant},
+    outcome::Observed,
     params::{Common, PipelineParams},
     run::Run,
     runs::Runs,
     stage::{self, Stage},
     tenant::{Tenant, Tenants},
-    timestamp::Timestamp,
 };
 
 pub const NAME: &str = "SCHEDULED_RUNS";
@@ -197,7 +197,7 @@ impl ScheduledRuns {
         if let Some(exchange) = exchange {
             self.runs.offset.borrow_mut().observe(&exchange);
         }
-        let created = made.created_at.0.unwrap_or_else(|| clock::wall().as_secs_f64());
+        let created = made.created_at.seconds().unwrap_or_else(|| clock::wall().as_secs_f64());
         Ok(Life { id: made.recurring_run_id, created, ..Life::default() })
     }
 
@@ -285,16 +285,16 @@ impl ScheduledRuns {
             let (delay, start_delay) = (late(run.map(|run| run.created)), late(run.and_then(|run| run.started)));
             samples.extend(delay.map(|seconds| Sample::new("kfp_trigger_delay", seconds)));
             samples.extend(start_delay.map(|seconds| Sample::new("kfp_trigger_start_delay", seconds)));
-            let at = |seconds: Option<f64>| instant(Timestamp(seconds));
+            let at = |seconds: f64| Instant::from_unix_seconds(seconds);
             let row: Vec<Value> = vec![
                 life.id.as_str().into(),
                 i64::try_from(index + 1).unwrap_or(i64::MAX).into(),
-                at(Some(trigger.nominal)),
+                at(trigger.nominal).into(),
                 run.is_none().into(),
                 trigger.overlaps.into(),
                 run.map(|run| run.id.as_str()).into(),
-                at(run.map(|run| run.created)),
-                at(run.and_then(|run| run.started)),
+                run.map(|run| at(run.created)).into(),
+                run.and_then(|run| run.started).map(at).into(),
                 delay.into(),
                 start_delay.into(),
             ];
@@ -310,9 +310,9 @@ impl ScheduledRuns {
 fn produced(run: &Run) -> Produced {
     Produced {
         id: run.run_id.clone(),
-        scheduled: run.scheduled_at.0,
-        created: run.created_at.0.unwrap_or_default(),
-        started: run.started_at().0,
-        finished: run.has_ended().then_some(run.finished_at.0.unwrap_or_default()),
+        scheduled: run.scheduled_at.seconds(),
+        created: run.created_at.seconds().unwrap_or_default(),
+        started: run.started_at().seconds(),
+        finished: run.has_ended().then_some(run.finished_at.seconds().unwrap_or_default()),
     }
 }

@@ -3,12 +3,7 @@
 use std::collections::HashMap;
 
 use kperf_plugin_sdk::{ColumnType, Table, Unit};
-use kperf_plugin_sdk::{
-    Failure, Iteration, clock, log,
-    metrics::Sample,
-    random,
-    records::{self, Value},
-};
+use kperf_plugin_sdk::{Failure, Iteration, clock, instant::Instant, log, metrics::Sample, random, records};
 
 use super::Bench;
 use crate::{
@@ -104,7 +99,7 @@ fn sample(probe: Probe, leaked: f64) {
 fn tell(probe: Probe, scene: &Scene<'_>, request_id: &str, detail: &str) -> Failure {
     let viewer = if probe.has_viewer() { scene.viewer.name() } else { "" };
     let row = vec![
-        Value::Instant(i64::try_from(clock::wall().as_nanos()).unwrap_or(i64::MAX)),
+        Instant::from_unix(clock::wall()).into(),
         viewer.into(),
         scene.owner.name().into(),
         probe.operation().into(),

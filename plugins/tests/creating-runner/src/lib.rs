@@ -8,6 +8,7 @@ use std::time::Duration;
 use kperf_plugin_sdk::{
     ColumnType, Description, Entry, Failure, Iteration, Runner, Scenario, Table, Unit, clock, export_runner,
     http::Request,
+    instant::Instant,
     ledger::{self, Pending},
     log,
     records::{self, Value},
@@ -78,7 +79,6 @@ async fn remove(number: u64, path: String) -> Result<(), Failure> {
 impl CreatingRunner {
     fn record(&self, iteration: Iteration, name: &str, begun: Duration) {
         let ended = clock::wall();
-        let instant = |at: Duration| Value::Instant(i64::try_from(at.as_nanos()).unwrap_or(i64::MAX));
         for row in 0..self.params.rows {
             records::append(
                 "things",
@@ -88,8 +88,8 @@ impl CreatingRunner {
                     Value::Integer(i64::try_from(row).unwrap_or(i64::MAX)),
                     ended.saturating_sub(begun).as_secs_f64().into(),
                     (iteration.number % 2 == 1).into(),
-                    instant(begun),
-                    instant(ended),
+                    Instant::from_unix(begun).into(),
+                    Instant::from_unix(ended).into(),
                 ],
             );
         }
