@@ -491,7 +491,7 @@ impl Plan {
             Some(TargetRef::Named(name)) => {
                 let place = |target: &kperf_suite::Target| match &target.address {
                     Address::Simulated => "the simulated server, on loopback".to_owned(),
-                    Address::StandIn(stand_in) => format!("{}, on loopback", stand_in.word()),
+                    Address::Double(double) => format!("{}, on loopback", double.word()),
                     Address::Secret(name) => format!("the URL in the credential {}", name.value),
                     Address::Url(_) | Address::Cluster(_) => target.address.base_url().unwrap_or_default().to_owned(),
                 };

@@ -1,5 +1,5 @@
-//! Holds the direction of the crates: `metrics`, `http`, `system` <- `suite`, `load`, `plugin`, `sim`, `native`, `export` <- the
-//! host. `convert` writes what `suite` reads.
+//! Holds the direction of the crates: `metrics`, `http`, `system` <- `suite`, `load`, `plugin`, `sim`, `doubles`, `native`,
+//! `export` <- the host. `convert` writes what `suite` reads.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,9 +13,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What each crate may know of the others; whoever is not listed may know nobody.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("metrics", &[]),
     ("http", &[]),
+    ("doubles", &[]),
     ("guests", &[]),
     ("load", &[]),
     ("sim", &[]),
@@ -25,7 +26,13 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("plugin", &["http", "metrics"]),
     ("native", &["metrics", "system"]),
     ("export", &["http", "metrics"]),
-    ("", &["convert", "export", "guests", "http", "load", "metrics", "native", "plugin", "sim", "suite", "system"]),
+    (
+        "",
+        &[
+            "convert", "doubles", "export", "guests", "http", "load", "metrics", "native", "plugin", "sim", "suite",
+            "system",
+        ],
+    ),
 ];
 
 #[test]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use kperf_sim::{Asked, Reply, Service, StandIn};
+use kperf_doubles::{DoubleServer, Reply, Service, ServiceRequest};
 use serde_json::{Value, json};
 use support::{Kperf, Target};
 
@@ -34,13 +34,13 @@ struct Sink {
 impl Service for Sink {
     const NAME: &'static str = "sink";
 
-    fn answer(&mut self, asked: &Asked<'_>) -> Reply {
-        let signature = asked.headers.get("x-kperf-signature").and_then(|value| value.to_str().ok());
-        self.signed.lock().unwrap().push((signature.unwrap_or_default().to_owned(), asked.body.to_vec()));
+    fn answer(&mut self, request: &ServiceRequest<'_>) -> Reply {
+        let signature = request.headers.get("x-kperf-signature").and_then(|value| value.to_str().ok());
+        self.signed.lock().unwrap().push((signature.unwrap_or_default().to_owned(), request.body.to_vec()));
         Reply { status: 200, body: json!("ok"), taken: true }
     }
 
-    fn busy() -> Value {
+    fn throttled() -> Value {
         json!("later")
     }
 }
@@ -93,7 +93,7 @@ fn a_breach_in_the_middle_is_told_while_it_lasts() {
     let (breached, recovered) = (change("breached"), change("recovered"));
     assert!(breached < recovered && recovered < end);
 
-    let alerts = lines(&kperf.out().join("stand-ins/simulated-pagerduty.jsonl"));
+    let alerts = lines(&kperf.out().join("doubles/simulated-pagerduty.jsonl"));
     assert!(alerts.iter().all(|it| it["taken"] == true), "{alerts:#?}");
     let of = |action: &str, key: &str| {
         let mut found =
@@ -109,7 +109,7 @@ fn a_breach_in_the_middle_is_told_while_it_lasts() {
     assert!(!alerts.iter().any(|it| it["body"]["event_action"] == "resolve" && it["body"]["dedup_key"] == slow));
     assert_eq!(alerts[0]["body"]["routing_key"], "[redacted]", "the host wrote the key");
 
-    let messages = lines(&kperf.out().join("stand-ins/simulated-slack.jsonl"));
+    let messages = lines(&kperf.out().join("doubles/simulated-slack.jsonl"));
     assert!(messages.iter().all(|it| it["taken"] == true), "{messages:#?}");
     let thread = &messages[0]["answer"]["ts"];
     assert!(messages[0]["body"].get("thread_ts").is_none());
@@ -123,10 +123,12 @@ fn a_breach_in_the_middle_is_told_while_it_lasts() {
 #[test]
 fn reporters_that_go_wrong_hide_nothing() {
     let web = Target::start();
-    let (good, busy) =
-        (StandIn::start(Sink::default(), LOOPBACK).unwrap(), StandIn::start(Sink::default(), LOOPBACK).unwrap());
-    busy.be_busy(5, Duration::from_secs(1));
-    let down = StandIn::start(Sink::default(), LOOPBACK).unwrap();
+    let (good, busy) = (
+        DoubleServer::start(Sink::default(), LOOPBACK).unwrap(),
+        DoubleServer::start(Sink::default(), LOOPBACK).unwrap(),
+    );
+    busy.throttle(5, Duration::from_secs(1));
+    let down = DoubleServer::start(Sink::default(), LOOPBACK).unwrap();
     let address = down.url();
     drop(down);
     let faulty = |mode: &str| {
@@ -159,13 +161,13 @@ fn reporters_that_go_wrong_hide_nothing() {
         let line = ended.stderr().lines().find(|line| line.contains(&format!("reporter {name}: "))).map(str::to_owned);
         assert!(line.as_ref().is_some_and(|line| line.contains(why)), "{name}: {line:?} in {}", ended.stderr());
     }
-    let taken = |server: &StandIn| server.received().iter().filter(|it| it.taken).count();
+    let taken = |server: &DoubleServer| server.received().iter().filter(|it| it.taken).count();
     assert_eq!((taken(&good), taken(&busy)), (1, 1));
     assert_eq!(busy.received().len(), 6, "five times busy, then taken");
     assert!(ended.stderr().contains("1 message of reporters not delivered"), "{}", ended.stderr());
 
     // What is missing is sent once, when the server is there.
-    let back = StandIn::start(Sink::default(), address.strip_prefix("http://").unwrap().parse().unwrap()).unwrap();
+    let back = DoubleServer::start(Sink::default(), address.strip_prefix("http://").unwrap().parse().unwrap()).unwrap();
     let resent = kperf.call(&["report", "out", "--resend"]);
     assert_eq!(resent.code(0).stdout().trim(), "sent 1 message");
     let again = kperf.call(&["report", "out", "--resend"]);
@@ -203,8 +205,8 @@ fn secrets_stay_in_the_host_and_files_in_their_places() {
     let web = Target::start();
     let sink = Sink::default();
     let (hook, pager) =
-        (StandIn::start(sink.clone(), LOOPBACK).unwrap(), StandIn::start(Sink::default(), LOOPBACK).unwrap());
-    let slack = StandIn::start(kperf_sim::Slack::default(), LOOPBACK).unwrap();
+        (DoubleServer::start(sink.clone(), LOOPBACK).unwrap(), DoubleServer::start(Sink::default(), LOOPBACK).unwrap());
+    let slack = DoubleServer::start(kperf_doubles::Slack::default(), LOOPBACK).unwrap();
     let more = format!(
         r#"[credentials]
 key = {{ env = "KEY" }}

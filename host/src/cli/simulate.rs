@@ -21,7 +21,7 @@ pub(super) enum Simulate {
     Pagerduty(Listener),
 }
 
-/// A stand-in for a service that reporters tell.
+/// A double of a service that reporters deliver to.
 #[derive(Debug, Args)]
 pub(super) struct Listener {
     /// Where to listen
@@ -250,8 +250,8 @@ impl Kfp {
 pub(super) fn run(what: &Simulate) -> Exit {
     let kfp = match what {
         Simulate::Kfp(kfp) => kfp,
-        Simulate::Slack(listener) => return stand_in(kperf_sim::Slack::default(), listener),
-        Simulate::Pagerduty(listener) => return stand_in(kperf_sim::PagerDuty::default(), listener),
+        Simulate::Slack(listener) => return double(kperf_doubles::Slack::default(), listener),
+        Simulate::Pagerduty(listener) => return double(kperf_doubles::PagerDuty::default(), listener),
     };
     let config = kfp.config();
     if let Err(wrong) = config.check() {
@@ -288,21 +288,21 @@ pub(super) fn run(what: &Simulate) -> Exit {
     })
 }
 
-/// Runs a stand-in until the user stops it.
-fn stand_in<S: kperf_sim::Service>(service: S, listener: &Listener) -> Exit {
-    let server = match kperf_sim::StandIn::start(service, listener.listen) {
+/// Runs a double until the user stops it.
+fn double<S: kperf_doubles::Service>(service: S, listener: &Listener) -> Exit {
+    let server = match kperf_doubles::DoubleServer::start(service, listener.listen) {
         Ok(server) => server,
         Err(error) => {
             terminal::error(&format!("can't listen on {}: {error}; choose another with --listen", listener.listen));
             return Exit::Usage;
         }
     };
-    server.be_busy(listener.busy, Duration::from_secs(1));
+    server.throttle(listener.busy, Duration::from_secs(1));
     server.watch(|received| match serde_json::to_string(received) {
         Ok(line) => terminal::out(&line),
         Err(error) => terminal::error(&error.to_string()),
     });
-    terminal::note(&format!("stand-in for {} on {}, Ctrl-C to stop", S::NAME, server.url()));
+    terminal::note(&format!("double of {} on {}, Ctrl-C to stop", S::NAME, server.url()));
     super::block_on(async {
         match tokio::signal::ctrl_c().await {
             Ok(()) => Exit::Pass,

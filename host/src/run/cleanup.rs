@@ -144,7 +144,7 @@ pub async fn clean_up(
         run: &past.opening.run.id,
         secrets: &secrets,
         simulated: None,
-        stand_ins: BTreeMap::new(),
+        doubles: BTreeMap::new(),
         registry: Registry::default(),
         epoch: Instant::now(),
         incidents,

@@ -167,7 +167,7 @@ fn push(
     let (base, shown) = match &target.address {
         Address::Url(_) | Address::Cluster(_) => (target.address.base_url(), None),
         Address::Secret(name) => (secrets.urls.get(&name.value).map(String::as_str), Some(())),
-        Address::Simulated | Address::StandIn(_) => (None, None),
+        Address::Simulated | Address::Double(_) => (None, None),
     };
     let base = base.ok_or("it takes no series: give it a `url`")?;
     let url = format!("{}{}", base.trim_end_matches('/'), push.path);

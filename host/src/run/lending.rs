@@ -12,7 +12,7 @@ use kperf_metrics::{Registry, Shard, Tags};
 use kperf_plugin::{
     Facts, Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext,
 };
-use kperf_suite::{Address, Located, PluginUse, StandIn, Suite, Target, TargetRef};
+use kperf_suite::{Address, Double, Located, PluginUse, Suite, Target, TargetRef};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -68,8 +68,8 @@ pub(super) struct Lender<'a> {
     pub(super) run: &'a str,
     pub(super) secrets: &'a Secrets,
     pub(super) simulated: Option<String>,
-    /// Where the stand-ins listen that the suite uses.
-    pub(super) stand_ins: BTreeMap<StandIn, String>,
+    /// Where the doubles listen that the suite uses.
+    pub(super) doubles: BTreeMap<Double, String>,
     pub(super) registry: Registry,
     pub(super) epoch: Instant,
     pub(super) incidents: Incidents,
@@ -132,9 +132,9 @@ impl Lender<'_> {
                 let target = self.suite.targets.get(name).ok_or_else(|| format!("there is no target `{name}`"))?;
                 let url = match &target.address {
                     Address::Simulated => self.simulated.clone().unwrap_or_default(),
-                    Address::StandIn(stand_in) => {
-                        let url = self.stand_ins.get(stand_in).cloned();
-                        url.ok_or_else(|| format!("`{}` ended with the run", stand_in.word()))?
+                    Address::Double(double) => {
+                        let url = self.doubles.get(double).cloned();
+                        url.ok_or_else(|| format!("`{}` ended with the run", double.word()))?
                     }
                     Address::Secret(name) => self.secrets.urls.get(&name.value).cloned().unwrap_or_default(),
                     Address::Url(_) | Address::Cluster(_) => target.address.base_url().unwrap_or_default().to_owned(),

@@ -6,6 +6,7 @@
 
 mod announcer;
 mod cleanup;
+mod doubles;
 mod exports;
 mod generator;
 mod interrupts;
@@ -19,7 +20,6 @@ mod removal;
 mod reporters;
 mod resend;
 mod secrets;
-mod stand_ins;
 mod steering;
 mod tables;
 mod whole;
@@ -37,13 +37,14 @@ use kperf_plugin::{
     Book, CallError, Facts, Incident, Incidents, Isolation, Ledger, LedgerError, Outbox, Outcome, PluginContext,
     Records, Runner,
 };
-use kperf_suite::{Diagnostics, PluginUse, Scenario, StandIn};
+use kperf_suite::{Diagnostics, Double, PluginUse, Scenario};
 use tokio::sync::{mpsc, watch};
 
 use crate::exit::Exit;
 use crate::plan::{Part, Plan, PlannedScenario};
 use crate::report::{self, CellInfo, End, Journal, Summary};
 use crate::terminal::{BAD, DOUBT, Display, FAINT, GOOD, Live};
+use doubles::Doubles;
 use exports::Exports;
 pub use interrupts::Interrupts;
 use lending::{Lender, Lending};
@@ -51,7 +52,6 @@ use monitor::{Brief, LoadEnd, Monitor};
 use observers::{CollectorHandle, Post};
 use reporters::{ReporterHandle, Starting, Unreported};
 use secrets::Secrets;
-use stand_ins::StandIns;
 use worker::{Assignment, unix_ns};
 
 pub use cleanup::{CleanupError, Past, clean_up};
@@ -150,7 +150,7 @@ pub async fn run_until(plan: &Plan, options: &Options, interrupts: Interrupts) -
     std::fs::write(out.join(cleanup::SUITE), suite).map_err(write)?;
     let ledger = Ledger::create(&out)?;
     let simulated = simulated(plan)?;
-    let stand_ins = StandIns::start(plan).map_err(RunError::Machine)?;
+    let doubles = Doubles::start(plan).map_err(RunError::Machine)?;
     let outbox = Arc::new(Outbox::create(&out));
     let run = Run {
         plan,
@@ -162,7 +162,7 @@ pub async fn run_until(plan: &Plan, options: &Options, interrupts: Interrupts) -
         ledger,
         interrupts,
         outbox: Arc::clone(&outbox),
-        stand_ins: stand_ins.urls(),
+        doubles: doubles.urls(),
         exports: &exports,
     };
     let end = tokio::select! {
@@ -202,7 +202,7 @@ pub async fn run_until(plan: &Plan, options: &Options, interrupts: Interrupts) -
             exit = Exit::ReporterFailed;
         }
     }
-    stand_ins.write(&out, &secrets.redactor).map_err(write)?;
+    doubles.write(&out, &secrets.redactor).map_err(write)?;
     Ok(Ended { exit, summary: Some(summary), undelivered: outbox.waiting(), out, left })
 }
 
@@ -245,7 +245,7 @@ struct Run<'a> {
     ledger: Ledger,
     interrupts: Interrupts,
     outbox: Arc<Outbox>,
-    stand_ins: BTreeMap<StandIn, String>,
+    doubles: BTreeMap<Double, String>,
     exports: &'a Exports,
 }
 
@@ -261,7 +261,7 @@ impl Run<'_> {
             run: self.id,
             secrets: self.secrets,
             simulated,
-            stand_ins: self.stand_ins.clone(),
+            doubles: self.doubles.clone(),
             registry: registry.clone(),
             epoch: Instant::now(),
             incidents,

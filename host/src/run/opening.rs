@@ -103,7 +103,7 @@ pub(super) fn target_of(plan: &Plan, scenario: &Scenario) -> Option<String> {
         TargetRef::Simulated => Some(SIMULATED.to_owned()),
         TargetRef::Named(name) => Some(match &plan.suite.targets.get(name)?.address {
             Address::Simulated => SIMULATED.to_owned(),
-            Address::StandIn(stand_in) => stand_in.word().to_owned(),
+            Address::Double(double) => double.word().to_owned(),
             Address::Secret(name) => format!("the URL in {}", name.value),
             address @ (Address::Url(_) | Address::Cluster(_)) => address.base_url()?.to_owned(),
         }),

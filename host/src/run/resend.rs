@@ -126,7 +126,7 @@ async fn send(
         run: &run.id,
         secrets: &secrets,
         simulated: None,
-        stand_ins: BTreeMap::new(),
+        doubles: BTreeMap::new(),
         registry: Registry::default(),
         epoch: Instant::now(),
         incidents,

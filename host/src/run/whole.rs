@@ -8,10 +8,10 @@ use kperf_metrics::{Registry, Tags};
 use kperf_plugin::{Incidents, Outbox};
 use kperf_suite::Diagnostics;
 
+use super::doubles::Doubles;
 use super::lending::{self, Lender};
 use super::observers::Post;
 use super::reporters::{self, Starting, Unreported};
-use super::stand_ins::StandIns;
 use super::{Interrupts, RunError, monitor, opening, secrets};
 use crate::plan::Plan;
 use crate::report::{RunInfo, ScenarioInfo};
@@ -62,7 +62,7 @@ pub async fn report_whole(
     let secrets = secrets::read(plan)
         .map_err(|findings| RunError::Suite(Diagnostics::new(plan.suite.sources.clone(), findings)))?;
     let (incidents, mut heard) = Incidents::channel();
-    let stand_ins = StandIns::start(plan).map_err(RunError::Machine)?;
+    let doubles = Doubles::start(plan).map_err(RunError::Machine)?;
     let outbox = Arc::new(Outbox::create(out));
     let lender = Lender {
         suite: &plan.suite,
@@ -70,7 +70,7 @@ pub async fn report_whole(
         run,
         secrets: &secrets,
         simulated: None,
-        stand_ins: stand_ins.urls(),
+        doubles: doubles.urls(),
         facts: kperf_plugin::Facts::default(),
         registry: Registry::default(),
         epoch: Instant::now(),
@@ -103,6 +103,6 @@ pub async fn report_whole(
     while let Ok(incident) = heard.try_recv() {
         monitor::told(incident);
     }
-    stand_ins.write(out, &secrets.redactor).map_err(|error| RunError::Folder { dir: out.to_owned(), error })?;
+    doubles.write(out, &secrets.redactor).map_err(|error| RunError::Folder { dir: out.to_owned(), error })?;
     Ok(Untold { required, undelivered: outbox.waiting() })
 }

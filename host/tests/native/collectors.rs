@@ -211,7 +211,7 @@ fn gpus_are_observed_through_the_drivers_library() {
         let of_gpu = of(&metrics, name).into_iter().find(|metric| metric["tags"]["gpu"] == gpu);
         of_gpu.map(|metric| (metric["value"].as_f64().unwrap(), metric["tags"]["model"].as_str().unwrap().to_owned()))
     };
-    let (first, second) = ("Stand-In A".to_owned(), "Stand-In B".to_owned());
+    let (first, second) = ("Double A".to_owned(), "Double B".to_owned());
     assert_eq!(value("gpu_utilization", "0"), Some((0.75, first.clone())));
     assert_eq!(value("gpu_memory_utilization", "0"), Some((0.2, first.clone())));
     assert_eq!(value("gpu_utilization", "1"), None, "what is not told is left out");

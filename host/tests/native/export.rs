@@ -1,4 +1,4 @@
-//! Series that others fetch or are sent, against stand-ins on loopback.
+//! Series that others fetch or are sent, against doubles on loopback.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::suite;
 use crate::support::{Ended, Kperf, Target};
 
-/// A request that a stand-in took.
+/// A request that the double received.
 #[derive(Clone, Debug)]
 struct Taken {
     head: String,
@@ -17,12 +17,12 @@ struct Taken {
 }
 
 /// A server that answers the first requests with these statuses, and the others with 200.
-struct StandIn {
+struct Double {
     address: SocketAddr,
     taken: Arc<Mutex<Vec<Taken>>>,
 }
 
-impl StandIn {
+impl Double {
     fn start(statuses: &'static [u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -131,8 +131,8 @@ fn an_address_that_is_taken_is_told_before_anything_is_sent() {
     assert_eq!(target.requests(), 0);
 }
 
-/// A suite that sends OTLP to a stand-in, with a credential.
-fn with_otel(target: &Target, otel: &StandIn) -> Kperf {
+/// A suite that sends OTLP to a double, with a credential.
+fn with_otel(target: &Target, otel: &Double) -> Kperf {
     let rest = format!(
         "[targets.otel]\nurl = \"http://{}/base\"\ncredential = \"otel\"\nheaders = {{ x-scope = \"team\" }}\n\
          [credentials.otel]\nfile = \"token\"\n[export.otlp]\ntarget = \"otel\"",
@@ -143,7 +143,7 @@ fn with_otel(target: &Target, otel: &StandIn) -> Kperf {
 
 #[test]
 fn a_server_that_is_busy_gets_each_second_later_with_the_suites_credential() {
-    let (target, otel) = (Target::start(), StandIn::start(&[503, 429]));
+    let (target, otel) = (Target::start(), Double::start(&[503, 429]));
     let kperf = with_otel(&target, &otel);
     kperf.run().code(0);
     assert!(kperf.summary()["incidents"].as_array().unwrap().is_empty(), "{:#}", kperf.summary()["incidents"]);
@@ -185,7 +185,7 @@ print(json.dumps(last))
 #[test]
 #[ignore = "needs Python with opentelemetry-proto; runs in .ci/run"]
 fn opentelemetrys_own_messages_read_what_is_sent() {
-    let (target, otel) = (Target::start(), StandIn::start(&[]));
+    let (target, otel) = (Target::start(), Double::start(&[]));
     let kperf = with_otel(&target, &otel);
     kperf.run().code(0);
     let folder = tempfile::tempdir().unwrap();
@@ -210,7 +210,7 @@ fn opentelemetrys_own_messages_read_what_is_sent() {
 
 #[test]
 fn a_server_that_is_away_or_refuses_costs_the_run_nothing_but_a_word() {
-    let (target, refusing) = (Target::start(), StandIn::start(&[400; 100]));
+    let (target, refusing) = (Target::start(), Double::start(&[400; 100]));
     let rest = format!(
         "[targets.away]\nurl = \"http://{}\"\n[export.otlp]\ntarget = \"away\"\n\
          [targets.refusing]\nurl = \"http://{}\"\n[export.remote_write]\ntarget = \"refusing\"",

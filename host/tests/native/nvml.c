@@ -27,7 +27,7 @@ int nvmlShutdown(void) {
 }
 
 const char *nvmlErrorString(int code) {
-    return code == SUCCESS ? "success" : "stand-in";
+    return code == SUCCESS ? "success" : "double";
 }
 
 int nvmlSystemGetDriverVersion(char *into, unsigned length) {
@@ -46,7 +46,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) {
 }
 
 int nvmlDeviceGetName(void *device, char *into, unsigned length) {
-    return text(into, length, number(device) ? "Stand-In B" : "Stand-In A");
+    return text(into, length, number(device) ? "Double B" : "Double A");
 }
 
 int nvmlDeviceGetUtilizationRates(void *device, utilization *it) {

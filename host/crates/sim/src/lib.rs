@@ -1,5 +1,4 @@
-//! A simulated Kubeflow Pipelines server, so that suites, plugins and tests need no cluster; and stand-ins for the services that
-//! reporters tell.
+//! A simulated Kubeflow Pipelines server, so that suites, plugins and tests need no cluster.
 //!
 //! In: HTTP requests as Kubeflow Pipelines' REST API (v2beta1) takes them, and [`SimConfig`]. Out: that API's answers,
 //! error bodies and odd status codes included, and runs that take the time a cluster with so many pod slots would take.
@@ -31,7 +30,6 @@ mod schedule;
 mod server;
 mod spec;
 mod stamp;
-mod stand_in;
 mod store;
 mod table;
 mod telemetry;
@@ -44,5 +42,4 @@ mod workflow;
 pub use config::{Denial, Prefill, SimConfig};
 pub use route::OPERATIONS;
 pub use server::{Sim, serve};
-pub use stand_in::{Asked, PagerDuty, Received, Reply, Service, Slack, StandIn};
 pub use truth::{NodeTruth, RunTruth, TriggerTruth, Truth};

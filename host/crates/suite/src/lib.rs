@@ -65,7 +65,7 @@ pub use size::{Size, SizeError};
 pub use source::{Source, Sources, Span};
 pub use suggest::{closest, suggestion};
 pub use suite::Suite;
-pub use target::{Address, HttpVersion, Kubeconfig, StandIn, Target};
+pub use target::{Address, Double, HttpVersion, Kubeconfig, Target};
 pub use threshold::Threshold;
 
 use crate::{node::Table, reader::Reader, source::Origin};

@@ -18,7 +18,7 @@ use crate::{
     simulated::{SIMULATED, Simulated, read_simulated},
     source::{Origin, Sources, Span},
     spec::{KeySpec, Kind, Need, TableSpec},
-    target::{Address, StandIn, TARGET, Target, read_target},
+    target::{Address, Double, TARGET, Target, read_target},
     threshold::{THRESHOLD, Threshold, read_thresholds},
 };
 
@@ -69,11 +69,11 @@ impl Suite {
         self.plugins().any(|plugin| plugin.target.as_ref().is_some_and(|target| simulated(&target.value)))
     }
 
-    /// The stand-ins that anything refers to.
+    /// The doubles that anything refers to.
     #[must_use]
-    pub fn stand_ins(&self) -> BTreeSet<StandIn> {
+    pub fn doubles(&self) -> BTreeSet<Double> {
         let used = self.plugins().filter_map(|plugin| match self.targets.get(plugin.target_name()?)?.address {
-            Address::StandIn(stand_in) => Some(stand_in),
+            Address::Double(double) => Some(double),
             _ => None,
         });
         used.collect()

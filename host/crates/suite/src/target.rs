@@ -53,8 +53,8 @@ pub struct Target {
 pub enum Address {
     /// The built-in simulated server, wherever it will listen.
     Simulated,
-    /// A built-in stand-in for a service that reporters tell.
-    StandIn(StandIn),
+    /// A built-in double of a service that reporters deliver to.
+    Double(Double),
     /// The URL is the secret of this credential: it exists.
     Secret(Located<String>),
     /// A base URL: http or https, without user, query or fragment.
@@ -83,7 +83,7 @@ impl Address {
     #[must_use]
     pub fn base_url(&self) -> Option<&str> {
         match self {
-            Self::Simulated | Self::StandIn(_) | Self::Secret(_) | Self::Cluster(_) => None,
+            Self::Simulated | Self::Double(_) | Self::Secret(_) | Self::Cluster(_) => None,
             Self::Url(url) => Some(url.as_str().trim_end_matches('/')),
         }
     }
@@ -105,8 +105,8 @@ impl Leaf for Address {
         if text == SIMULATED_TARGET {
             return Ok(Self::Simulated);
         }
-        if let Some(stand_in) = StandIn::ALL.into_iter().find(|it| it.word() == text) {
-            return Ok(Self::StandIn(stand_in));
+        if let Some(double) = Double::ALL.into_iter().find(|it| it.word() == text) {
+            return Ok(Self::Double(double));
         }
         let url = Url::read(node, kind, sources)?;
         if leak::is_secret(&url) {
@@ -116,16 +116,16 @@ impl Leaf for Address {
     }
 }
 
-/// A built-in stand-in for a service that reporters tell, for trying things out.
+/// A built-in double of a service that reporters deliver to, for trying things out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum StandIn {
+pub enum Double {
     /// For Slack.
     Slack,
     /// For PagerDuty.
     PagerDuty,
 }
 
-impl StandIn {
+impl Double {
     const ALL: [Self; 2] = [Self::Slack, Self::PagerDuty];
 
     /// How a suite calls it.
@@ -164,7 +164,7 @@ pub(crate) const TARGET: TableSpec = TableSpec {
             Kind::Url,
             Need::Absent("`url_from` or `kubeconfig` says it"),
             "The base URL, `http` or `https`; or `simulated` for the built-in simulated server, `simulated-slack` and \
-             `simulated-pagerduty` for stand-ins of those services.",
+             `simulated-pagerduty` for doubles of those services.",
         ),
         KeySpec::new(
             "url_from",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Reply, Service};
+use crate::service::{Reply, Service, ServiceRequest};
 
 /// The length of a routing key.
 const ROUTING_KEY: usize = 32;
@@ -27,18 +27,18 @@ pub struct PagerDuty {
 impl Service for PagerDuty {
     const NAME: &'static str = "PagerDuty";
 
-    fn answer(&mut self, asked: &Asked<'_>) -> Reply {
-        if asked.path != "/v2/enqueue" || asked.method != Method::POST {
+    fn answer(&mut self, request: &ServiceRequest<'_>) -> Reply {
+        if request.path != "/v2/enqueue" || request.method != Method::POST {
             return Reply::refused(404, json!("Not Found"));
         }
         let invalid = |errors: Vec<String>| {
             let body = json!({"status": "invalid event", "message": "Event object is invalid", "errors": errors});
             Reply::refused(400, body)
         };
-        if asked.body.len() > EVENT {
+        if request.body.len() > EVENT {
             return Reply::refused(413, json!("Payload Too Large"));
         }
-        let Ok(Value::Object(event)) = serde_json::from_slice(asked.body) else {
+        let Ok(Value::Object(event)) = serde_json::from_slice(request.body) else {
             return invalid(vec!["JSON is invalid".to_owned()]);
         };
         let errors = errors(&event);
@@ -54,10 +54,10 @@ impl Service for PagerDuty {
             Some("resolve") => drop(self.open.remove(&key)),
             _ => {}
         }
-        Reply::taken(202, json!({"status": "success", "message": "Event processed", "dedup_key": key}))
+        Reply::accepted(202, json!({"status": "success", "message": "Event processed", "dedup_key": key}))
     }
 
-    fn busy() -> Value {
+    fn throttled() -> Value {
         json!({"status": "throttle exceeded", "message": "Requests for this service are arriving too quickly. Please retry later."})
     }
 }
@@ -127,7 +127,7 @@ mod tests {
         let mut pager = PagerDuty::default();
         let mut ask = |event: Value| {
             let body = event.to_string();
-            pager.answer(&Asked {
+            pager.answer(&ServiceRequest {
                 method: &Method::POST,
                 path: "/v2/enqueue",
                 headers: &HeaderMap::new(),

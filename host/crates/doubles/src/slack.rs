@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Asked, Reply, Service, blocks};
+use crate::service::{Reply, Service, ServiceRequest};
+
+mod blocks;
 
 /// The most characters of a message's text.
 const TEXT: usize = 40_000;
@@ -20,18 +22,18 @@ pub struct Slack {
 impl Service for Slack {
     const NAME: &'static str = "Slack";
 
-    fn answer(&mut self, asked: &Asked<'_>) -> Reply {
-        match asked.path.split('/').skip(1).collect::<Vec<_>>().as_slice() {
+    fn answer(&mut self, request: &ServiceRequest<'_>) -> Reply {
+        match request.path.split('/').skip(1).collect::<Vec<_>>().as_slice() {
             ["services", team, hook, key]
                 if team.starts_with('T')
                     && hook.starts_with('B')
                     && !key.is_empty()
-                    && asked.method == Method::POST =>
+                    && request.method == Method::POST =>
             {
-                webhook(asked)
+                webhook(request)
             }
-            ["api", "chat.postMessage"] => match self.post(asked) {
-                Ok(body) => Reply::taken(200, body),
+            ["api", "chat.postMessage"] => match self.post(request) {
+                Ok(body) => Reply::accepted(200, body),
                 Err(error) => Reply::refused(200, json!({"ok": false, "error": error})),
             },
             ["api", _] => Reply::refused(200, json!({"ok": false, "error": "unknown_method"})),
@@ -39,18 +41,18 @@ impl Service for Slack {
         }
     }
 
-    fn busy() -> Value {
+    fn throttled() -> Value {
         json!({"ok": false, "error": "ratelimited"})
     }
 }
 
 /// Webhooks answer in plain words.
-fn webhook(asked: &Asked<'_>) -> Reply {
-    let Ok(Value::Object(message)) = serde_json::from_slice(asked.body) else {
+fn webhook(request: &ServiceRequest<'_>) -> Reply {
+    let Ok(Value::Object(message)) = serde_json::from_slice(request.body) else {
         return Reply::refused(400, json!("invalid_payload"));
     };
     match content(&message) {
-        Ok(()) => Reply::taken(200, json!("ok")),
+        Ok(()) => Reply::accepted(200, json!("ok")),
         Err(error) => Reply::refused(400, json!(error)),
     }
 }
@@ -76,15 +78,15 @@ fn content(message: &Map<String, Value>) -> Result<(), &'static str> {
 }
 
 impl Slack {
-    fn post(&mut self, asked: &Asked<'_>) -> Result<Value, &'static str> {
-        let token = asked.token().ok_or("not_authed")?;
+    fn post(&mut self, request: &ServiceRequest<'_>) -> Result<Value, &'static str> {
+        let token = request.token().ok_or("not_authed")?;
         if !token.starts_with("xoxb-") {
             return Err("invalid_auth");
         }
-        if asked.method != Method::POST || !asked.is_json() {
+        if request.method != Method::POST || !request.is_json() {
             return Err("invalid_form_data");
         }
-        let Ok(Value::Object(message)) = serde_json::from_slice(asked.body) else { return Err("invalid_json") };
+        let Ok(Value::Object(message)) = serde_json::from_slice(request.body) else { return Err("invalid_json") };
         match message.get("channel").and_then(Value::as_str) {
             Some("C0ALERTS" | "#alerts" | "alerts") => {}
             _ => return Err("channel_not_found"),
@@ -110,7 +112,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static("application/json; charset=utf-8"));
         headers.extend(token.map(|token| (http::header::AUTHORIZATION, HeaderValue::from_static(token))));
-        slack.answer(&Asked { method: &Method::POST, path, headers: &headers, body: body.as_bytes() })
+        slack.answer(&ServiceRequest { method: &Method::POST, path, headers: &headers, body: body.as_bytes() })
     }
 
     fn header(length: usize) -> Value {

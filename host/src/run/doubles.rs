@@ -1,4 +1,4 @@
-//! Stand-ins for Slack and PagerDuty, for suites that only try things out: they run beside the load, and what they were told is
+//! Doubles of Slack and PagerDuty, for suites that only try things out: they run beside the load, and what they were told is
 //! in the run's folder.
 
 use std::collections::BTreeMap;
@@ -6,25 +6,26 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use kperf_doubles::DoubleServer;
 use kperf_plugin::Redactor;
-use kperf_suite::StandIn;
+use kperf_suite::Double;
 
 use crate::plan::Plan;
 
 /// The folder below the run's.
-const FOLDER: &str = "stand-ins";
+const FOLDER: &str = "doubles";
 
 /// See the module.
-pub(super) struct StandIns(BTreeMap<StandIn, kperf_sim::StandIn>);
+pub(super) struct Doubles(BTreeMap<Double, DoubleServer>);
 
-impl StandIns {
+impl Doubles {
     /// Starts those that the suite uses.
     pub(super) fn start(plan: &Plan) -> Result<Self, String> {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let started = plan.suite.stand_ins().into_iter().map(|which| {
+        let started = plan.suite.doubles().into_iter().map(|which| {
             let server = match which {
-                StandIn::Slack => kperf_sim::StandIn::start(kperf_sim::Slack::default(), loopback),
-                StandIn::PagerDuty => kperf_sim::StandIn::start(kperf_sim::PagerDuty::default(), loopback),
+                Double::Slack => DoubleServer::start(kperf_doubles::Slack::default(), loopback),
+                Double::PagerDuty => DoubleServer::start(kperf_doubles::PagerDuty::default(), loopback),
             };
             let server = server.map_err(|error| format!("can't start {}: {error}", which.word()))?;
             Ok((which, server))
@@ -33,7 +34,7 @@ impl StandIns {
     }
 
     /// Where they listen.
-    pub(super) fn urls(&self) -> BTreeMap<StandIn, String> {
+    pub(super) fn urls(&self) -> BTreeMap<Double, String> {
         self.0.iter().map(|(which, server)| (*which, server.url())).collect()
     }
 
