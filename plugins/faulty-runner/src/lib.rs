@@ -105,7 +105,7 @@ impl Runner for FaultyRunner {
 
     async fn open(scenario: Scenario, _state: Vec<u8>) -> Result<Self, Failure> {
         let Some((_, fault, _)) = MODES.iter().find(|(name, ..)| *name == scenario.mode) else {
-            return Err(Failure::new("params", format!("there is no mode `{}`", scenario.mode)));
+            return Err(scenario.unknown_mode());
         };
         Ok(Self { fault: *fault, params: scenario.params()? })
     }

@@ -17,7 +17,7 @@ impl Expectation {
     /// Prepares what to look at; `name` is the request's and starts the names of the checks.
     pub fn new(name: &str, expect: Expect) -> Result<Self, Failure> {
         let json_checks = expect.json.keys().map(|pointer| format!("{name}: {pointer}")).collect();
-        let picker = Picker::new(expect.json).map_err(|message| Failure::new("params", message))?;
+        let picker = Picker::new(expect.json)?;
         Ok(Self {
             statuses: expect.status.map(|statuses| statuses.into_vec()).unwrap_or_default(),
             status_check: format!("{name}: status"),

@@ -6,47 +6,40 @@
 mod expectation;
 mod params;
 mod picker;
-mod plan;
+mod prepared;
 
 use kperf_plugin_sdk::{
-    Description, Failure, Finding, Iteration, Runner, Scenario, export_runner, http::Request, random,
+    Description, Failure, Finding, Iteration, Runner, Scenario, export_runner,
+    http::Request,
+    random::{self, Weighted},
 };
 
-use params::{Order, Params};
-use plan::Plan;
+use params::{Order, Params, RequestParams};
+use prepared::PreparedRequest;
 
-/// The plugin.
+/// The requests of the suite, ready to be sent.
 pub struct HttpRunner {
-    plans: Vec<Plan>,
+    requests: Weighted<PreparedRequest>,
     order: Order,
-    /// The sum of all weights up to and including each plan's.
-    weights: Vec<u64>,
 }
 
 impl HttpRunner {
     fn new(params: Params) -> Result<Self, Failure> {
         let order = params.order;
-        let mut total = 0;
-        let mut weights = Vec::with_capacity(params.requests.len());
-        let mut plans = Vec::with_capacity(params.requests.len());
-        for request in params.requests {
-            total += u64::from(request.weight);
-            weights.push(total);
-            plans.push(Plan::new(request)?);
+        let prepare = |request: RequestParams| Ok((request.weight, PreparedRequest::new(request)?));
+        let requests: Vec<_> = params.requests.into_iter().map(prepare).collect::<Result<_, Failure>>()?;
+        let requests = Weighted::new(requests);
+        if requests.total() == 0 && order == Order::Weighted {
+            return Err(Failure::params("every request has weight 0: give at least one of them a larger weight"));
         }
-        if total == 0 && order == Order::Weighted {
-            return Err(Failure::new(
-                "params",
-                "every request has weight 0: give at least one of them a larger weight",
-            ));
-        }
-        Ok(Self { plans, order, weights })
+        Ok(Self { requests, order })
     }
 
-    fn choose(&self) -> Option<&Plan> {
-        let total = *self.weights.last()?;
-        let ticket = if self.plans.len() == 1 { 0 } else { random::below(total) };
-        self.plans.get(self.weights.partition_point(|&sum| sum <= ticket))
+    fn choose(&self) -> Option<&PreparedRequest> {
+        match self.requests.items() {
+            [only] => Some(only),
+            _ => self.requests.choose(random::below),
+        }
     }
 }
 
@@ -62,12 +55,12 @@ impl Runner for HttpRunner {
     async fn preflight(scenario: Scenario) -> Vec<Finding> {
         let name = "target reachable";
         let first = match scenario.params::<Params>().and_then(Self::new) {
-            Ok(runner) => runner.plans.into_iter().find(Plan::is_read_only),
+            Ok(runner) => runner.requests.items().iter().find(|it| it.is_read_only()).map(PreparedRequest::request),
             Err(failure) => return vec![Finding::fail("parameters", failure.message)],
         };
         // Only a request that changes nothing may be tried out; without one, the target's root has to do.
         let request = match &first {
-            Some(plan) => Request { operation: "preflight".into(), ..plan.request() },
+            Some(request) => Request { operation: "preflight".into(), ..request.clone() },
             None if scenario.target.is_empty() => return Vec::new(),
             None => Request::get("preflight", "/"),
         };
@@ -93,12 +86,12 @@ impl Runner for HttpRunner {
     async fn iterate(&self, _iteration: Iteration) -> Result<(), Failure> {
         match self.order {
             Order::Weighted => match self.choose() {
-                Some(plan) => plan.run().await,
+                Some(request) => request.run().await,
                 None => Ok(()),
             },
             Order::Sequence => {
-                for plan in &self.plans {
-                    plan.run().await?;
+                for request in self.requests.items() {
+                    request.run().await?;
                 }
                 Ok(())
             }
@@ -120,15 +113,6 @@ mod tests {
     fn a_single_request_needs_no_random_number() {
         let runner = runner(serde_json::json!({"requests": [{"name": "a", "path": "/a"}]})).unwrap();
         assert_eq!(runner.choose().unwrap().request().url, "/a");
-    }
-
-    #[test]
-    fn weights_are_summed_up() {
-        let runner = runner(serde_json::json!({"requests": [
-            {"name": "a", "path": "/a", "weight": 3}, {"name": "b", "path": "/b", "weight": 0}, {"name": "c", "path": "/c"}
-        ]}))
-        .unwrap();
-        assert_eq!(runner.weights, [3, 3, 4]);
     }
 
     #[test]

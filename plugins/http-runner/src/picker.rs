@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use kperf_plugin_sdk::Failure;
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -16,9 +17,9 @@ use serde_json::Value;
 
 /// Which of the pointers hold, by their order.
 #[derive(Default)]
-pub struct Holds(u64);
+pub struct Matches(u64);
 
-impl Holds {
+impl Matches {
     pub fn contains(&self, index: usize) -> bool {
         self.0 & (1 << index) != 0
     }
@@ -47,16 +48,18 @@ struct Node {
 
 impl Picker {
     /// Builds the tree; pointers are numbered in the map's order.
-    pub fn new(pointers: BTreeMap<String, Value>) -> Result<Self, String> {
+    pub fn new(pointers: BTreeMap<String, Value>) -> Result<Self, Failure> {
         if pointers.len() > MOST {
-            return Err(format!("{} JSON pointers are too many for one request, {MOST} is the most", pointers.len()));
+            let message = format!("{} JSON pointers are too many for one request, {MOST} is the most", pointers.len());
+            return Err(Failure::params(message));
         }
         let mut picker = Self { root: Node::default(), len: pointers.len() };
         for (index, (pointer, value)) in pointers.into_iter().enumerate() {
             let mut node = &mut picker.root;
             if !pointer.is_empty() {
                 let Some(steps) = pointer.strip_prefix('/') else {
-                    return Err(format!("`{pointer}` is not a JSON pointer, write for example \"/items/0/name\""));
+                    let help = "write for example \"/items/0/name\"";
+                    return Err(Failure::params(format!("`{pointer}` is not a JSON pointer, {help}")));
                 };
                 for step in steps.split('/') {
                     node = node.child(step.replace("~1", "/").replace("~0", "~"));
@@ -72,14 +75,14 @@ impl Picker {
     }
 
     /// Which pointers hold in a body; none if it isn't JSON.
-    pub fn pick(&self, body: &[u8]) -> Holds {
-        let mut holds = Holds::default();
+    pub fn pick(&self, body: &[u8]) -> Matches {
+        let mut matches = Matches::default();
         let mut deserializer = serde_json::Deserializer::from_slice(body);
-        let read = Seed { node: &self.root, holds: &mut holds }.deserialize(&mut deserializer);
+        let read = Seed { node: &self.root, matches: &mut matches }.deserialize(&mut deserializer);
         if read.and_then(|()| deserializer.end()).is_err() {
-            return Holds::default();
+            return Matches::default();
         }
-        holds
+        matches
     }
 }
 
@@ -93,12 +96,12 @@ impl Node {
         &mut self.children[at].1
     }
 
-    /// Marks what holds in a value that had to be built, below this node.
-    fn compare(&self, value: &Value, holds: &mut Holds) {
+    /// Marks what matches in a value that had to be built, below this node.
+    fn compare(&self, value: &Value, matches: &mut Matches) {
         if let Some((index, expected)) = &self.expected
             && equal(expected, value)
         {
-            holds.insert(*index);
+            matches.insert(*index);
         }
         for (step, child) in &self.children {
             let found = match value {
@@ -107,7 +110,7 @@ impl Node {
                 _ => None,
             };
             if let Some(found) = found {
-                child.compare(found, holds);
+                child.compare(found, matches);
             }
         }
     }
@@ -127,15 +130,15 @@ fn equal(left: &Value, right: &Value) -> bool {
 
 struct Seed<'a> {
     node: &'a Node,
-    holds: &'a mut Holds,
+    matches: &'a mut Matches,
 }
 
 impl Seed<'_> {
-    fn found(self, holds: bool) {
+    fn found(self, matches: bool) {
         if let Some((index, _)) = &self.node.expected
-            && holds
+            && matches
         {
-            self.holds.insert(*index);
+            self.matches.insert(*index);
         }
     }
 
@@ -144,8 +147,8 @@ impl Seed<'_> {
     }
 
     fn number<E>(self, number: serde_json::Number) -> Result<(), E> {
-        let holds = self.expected().is_some_and(|expected| equal(expected, &Value::Number(number)));
-        self.found(holds);
+        let matches = self.expected().is_some_and(|expected| equal(expected, &Value::Number(number)));
+        self.found(matches);
         Ok(())
     }
 }
@@ -166,8 +169,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        let holds = self.expected().and_then(Value::as_bool) == Some(value);
-        self.found(holds);
+        let matches = self.expected().and_then(Value::as_bool) == Some(value);
+        self.found(matches);
         Ok(())
     }
 
@@ -187,27 +190,27 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        let holds = self.expected().and_then(Value::as_str) == Some(value);
-        self.found(holds);
+        let matches = self.expected().and_then(Value::as_str) == Some(value);
+        self.found(matches);
         Ok(())
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        let holds = self.expected().is_some_and(Value::is_null);
-        self.found(holds);
+        let matches = self.expected().is_some_and(Value::is_null);
+        self.found(matches);
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         if self.node.expected.is_some() {
             let value = Value::deserialize(SeqAccessDeserializer::new(items))?;
-            self.node.compare(&value, self.holds);
+            self.node.compare(&value, self.matches);
             return Ok(());
         }
         for at in 0_usize.. {
             let child = self.node.children.iter().find(|(step, _)| step.parse() == Ok(at));
             let more = match child {
-                Some((_, node)) => items.next_element_seed(Seed { node, holds: &mut *self.holds })?.is_some(),
+                Some((_, node)) => items.next_element_seed(Seed { node, matches: &mut *self.matches })?.is_some(),
                 None => items.next_element::<IgnoredAny>()?.is_some(),
             };
             if !more {
@@ -220,12 +223,12 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         if self.node.expected.is_some() {
             let value = Value::deserialize(MapAccessDeserializer::new(members))?;
-            self.node.compare(&value, self.holds);
+            self.node.compare(&value, self.matches);
             return Ok(());
         }
         while let Some(child) = members.next_key_seed(Key(&self.node.children))? {
             match child {
-                Some(node) => members.next_value_seed(Seed { node, holds: &mut *self.holds })?,
+                Some(node) => members.next_value_seed(Seed { node, matches: &mut *self.matches })?,
                 None => {
                     members.next_value::<IgnoredAny>()?;
                 }
@@ -262,7 +265,7 @@ impl<'a> Visitor<'_> for Key<'a> {
 mod tests {
     use super::*;
 
-    fn holds(pointer: &str, expected: Value, body: &str) -> bool {
+    fn matches(pointer: &str, expected: Value, body: &str) -> bool {
         let pointers = [(pointer.to_owned(), expected)].into_iter().collect();
         Picker::new(pointers).unwrap().pick(body.as_bytes()).contains(0)
     }
@@ -277,12 +280,12 @@ mod tests {
         ];
         for pointer in pointers {
             let expected = value.pointer(pointer).unwrap();
-            assert!(holds(pointer, expected.clone(), body), "{pointer}");
-            assert!(!holds(pointer, serde_json::json!("other"), body), "{pointer}");
+            assert!(matches(pointer, expected.clone(), body), "{pointer}");
+            assert!(!matches(pointer, serde_json::json!("other"), body), "{pointer}");
         }
         for pointer in ["/x", "/a/b/9", "/a/b/x", "/s/0"] {
             assert!(value.pointer(pointer).is_none());
-            assert!(!holds(pointer, Value::Null, body), "{pointer}");
+            assert!(!matches(pointer, Value::Null, body), "{pointer}");
         }
     }
 
@@ -291,22 +294,22 @@ mod tests {
         let pointers: BTreeMap<String, Value> =
             [("/a".to_owned(), serde_json::json!({"b": 1})), ("/a/b".to_owned(), serde_json::json!(1))].into();
         let picker = Picker::new(pointers).unwrap();
-        let holds = picker.pick(br#"{"a":{"b":1}}"#);
-        assert!(holds.contains(0) && holds.contains(1));
+        let matches = picker.pick(br#"{"a":{"b":1}}"#);
+        assert!(matches.contains(0) && matches.contains(1));
     }
 
     #[test]
     fn broken_json_holds_nothing() {
         for body in ["", "{", r#"{"a":1"#, r#"{"a":1} x"#, r#"{"a":1,"b":tru}"#] {
-            assert!(!holds("/a", 1.into(), body), "{body}");
+            assert!(!matches("/a", 1.into(), body), "{body}");
         }
     }
 
     #[test]
     fn numbers_compare_by_value() {
-        assert!(holds("/a", serde_json::json!(1), r#"{"a":1.0}"#));
-        assert!(holds("/a", serde_json::json!(-1.5), r#"{"a":-15e-1}"#));
-        assert!(!holds("/a", serde_json::json!(1), r#"{"a":"1"}"#));
+        assert!(matches("/a", serde_json::json!(1), r#"{"a":1.0}"#));
+        assert!(matches("/a", serde_json::json!(-1.5), r#"{"a":-15e-1}"#));
+        assert!(!matches("/a", serde_json::json!(1), r#"{"a":"1"}"#));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Everything that is created on the server goes through here, so that the host's ledger knows of it before the request
 //! leaves, and is removed by `cleanup`.
 
-use std::{collections::BTreeMap, future::Future};
+use std::future::Future;
 
 use futures_util::{StreamExt, stream};
 use kperf_plugin_sdk::{
@@ -10,8 +10,8 @@ use kperf_plugin_sdk::{
 };
 
 use crate::{
-    api::{Trouble, experiments, pipelines, recurring, runs},
-    tenant::{Tenant, Tenants},
+    api::{ApiError, experiments, pipelines, recurring, runs},
+    tenant::{self, Tenant, Tenants},
 };
 
 /// How many things are deleted at once.
@@ -38,6 +38,10 @@ impl Kind {
             Self::Experiment => "experiment",
         }
     }
+
+    fn of(entry: &Entry) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == entry.kind)
+    }
 }
 
 /// Creates something: `request` sends the request, `id` tells the id out of its answer.
@@ -48,22 +52,10 @@ pub async fn create<T>(
     kind: Kind,
     tenant: &Tenant,
     name: &str,
-    request: impl Future<Output = Result<T, Trouble>>,
+    request: impl Future<Output = Result<T, ApiError>>,
     id: impl FnOnce(&T) -> &str,
-) -> Result<T, Trouble> {
-    let pending = Pending::new(kind.word(), &full_name(tenant, name));
-    match request.await {
-        Ok(created) => {
-            pending.created(id(&created));
-            Ok(created)
-        }
-        Err(trouble) => {
-            if trouble.is_refusal() {
-                let _ = pending.refused(Failure::new("", ""));
-            }
-            Err(trouble)
-        }
-    }
+) -> Result<T, ApiError> {
+    ledger::create(kind.word(), &full_name(tenant, name), request, id, ApiError::is_refusal).await
 }
 
 /// Notes something that the server has made by itself, because of what was created before.
@@ -74,7 +66,7 @@ pub fn found(kind: Kind, tenant: &Tenant, name: &str, id: &str) {
 /// A name that also tells the namespace, because nothing else will when the entry is cleaned up. Neither namespaces nor
 /// names made here have a slash; an experiment that the suite names may.
 fn full_name(tenant: &Tenant, name: &str) -> String {
-    let plain = tenant.namespace.is_empty() && !name.contains('/');
+    let plain = !tenant.is_named() && !name.contains('/');
     if plain { name.to_owned() } else { format!("{}/{name}", tenant.namespace) }
 }
 
@@ -82,41 +74,15 @@ fn parts(full: &str) -> (&str, &str) {
     full.split_once('/').unwrap_or(("", full))
 }
 
-/// Removes things from the server, several at once, and tells the ledger of each one that is gone.
-///
-/// # Errors
-/// The first failure, with how many there were; all others are gone all the same.
+/// Removes things from the server, in the order of their kinds.
 pub async fn cleanup(tenants: &Tenants, entries: Vec<Entry>) -> Result<(), Failure> {
-    let mut kinds: BTreeMap<Kind, Vec<Entry>> = BTreeMap::new();
-    let mut failures: Vec<Failure> = Vec::new();
-    for entry in entries {
-        match Kind::ALL.into_iter().find(|kind| kind.word() == entry.kind) {
-            Some(kind) => kinds.entry(kind).or_default().push(entry),
-            None => {
-                failures.push(Failure::new("cleanup", format!("`{}` is no kind of thing that is known", entry.kind)))
-            }
-        }
-    }
-    for (kind, entries) in kinds {
-        let removals = stream::iter(entries).map(|entry| async move {
-            remove(tenants, kind, &entry).await?;
-            ledger::removed(entry.number);
-            Ok::<(), Trouble>(())
-        });
-        let results: Vec<Result<(), Trouble>> = removals.buffer_unordered(AT_ONCE).collect().await;
-        failures.extend(results.into_iter().filter_map(Result::err).map(Failure::from));
-    }
-    let more = failures.len().saturating_sub(1);
-    match failures.into_iter().next() {
-        None => Ok(()),
-        Some(first) if more == 0 => Err(first),
-        Some(first) => Err(Failure::new(&first.kind, format!("{} (and {more} more failures)", first.message))),
-    }
+    ledger::remove(entries, Kind::of, AT_ONCE, |entry| remove(tenants, entry)).await
 }
 
-async fn remove(tenants: &Tenants, kind: Kind, entry: &Entry) -> Result<(), Trouble> {
+async fn remove(tenants: &Tenants, entry: Entry) -> Result<(), ApiError> {
+    let kind = Kind::of(&entry).ok_or_else(|| entry.unknown())?;
     let (namespace, name) = parts(&entry.name);
-    let tenant = tenants.named(namespace);
+    let tenant = tenant::of_namespace(tenants, namespace);
     let ids = match &entry.id {
         Some(id) => vec![id.clone()],
         None => match kind {
@@ -138,7 +104,7 @@ async fn remove(tenants: &Tenants, kind: Kind, entry: &Entry) -> Result<(), Trou
 }
 
 /// Removes a recurring run, and then the runs that it has produced, also those that nobody has seen.
-async fn remove_recurring(tenant: &Tenant, id: &str) -> Result<(), Trouble> {
+async fn remove_recurring(tenant: &Tenant, id: &str) -> Result<(), ApiError> {
     recurring::remove(tenant, id).await?;
     loop {
         let page = runs::of_recurring(tenant, id, 200).await?;
@@ -146,8 +112,8 @@ async fn remove_recurring(tenant: &Tenant, id: &str) -> Result<(), Trouble> {
             return Ok(());
         }
         let removals = stream::iter(page).map(|run| async move { runs::remove(tenant, &run.run_id).await });
-        let results: Vec<Result<(), Trouble>> = removals.buffer_unordered(AT_ONCE).collect().await;
-        results.into_iter().collect::<Result<(), Trouble>>()?;
+        let results: Vec<Result<(), ApiError>> = removals.buffer_unordered(AT_ONCE).collect().await;
+        results.into_iter().collect::<Result<(), ApiError>>()?;
     }
 }
 

@@ -3,8 +3,8 @@
 use kperf_plugin_sdk::{Description, MetricKind, Unit};
 
 use crate::{
-    modes::{experiment, large_dataset, pipeline_run, random_gets, scheduled_runs},
-    outcome, schema,
+    modes::{Mode, large_dataset, scheduled_runs},
+    run_report,
 };
 
 /// The description.
@@ -14,34 +14,9 @@ pub fn description() -> Description {
         env!("CARGO_PKG_VERSION"),
         "Makes load on Kubeflow Pipelines and says where the time goes",
     );
-    let description = description
-        .mode(
-            pipeline_run::NAME,
-            "Starts a run of a pipeline and waits for its end",
-            &schema::of(&[schema::COMMON, schema::PIPELINE, schema::PIPELINE_RUN], &["pipeline"]),
-        )
-        .mode(
-            experiment::NAME,
-            "Creates an experiment, runs a pipeline in it and waits for the ends",
-            &schema::of(&[schema::COMMON, schema::PIPELINE, schema::EXPERIMENT], &["pipeline"]),
-        )
-        .mode(
-            random_gets::NAME,
-            "Reads single things and pages of lists, chosen at random by weights",
-            &schema::of(&[schema::COMMON, schema::RANDOM_GETS], &[]),
-        )
-        .mode(
-            scheduled_runs::NAME,
-            "Creates a recurring run, follows its triggers and deletes it",
-            &schema::of(&[schema::COMMON, schema::PIPELINE, schema::SCHEDULED_RUNS], &["pipeline"]),
-        )
-        .mode(
-            large_dataset::NAME,
-            "Measures operations while pipelines or stored rows grow",
-            &schema::of(&[schema::COMMON, schema::LARGE_DATASET], &[]),
-        )
-        .table(outcome::runs_table())
-        .table(outcome::tasks_table())
+    let description = Mode::describe(description)
+        .table(run_report::runs_table())
+        .table(run_report::tasks_table())
         .table(scheduled_runs::table())
         .table(large_dataset::table());
     METRICS

@@ -9,15 +9,15 @@ mod created;
 mod description;
 mod follow;
 mod modes;
-mod outcome;
 mod params;
 mod prefill;
 mod preflight;
+mod prepared;
 mod run;
+mod run_report;
 mod runs;
 mod schema;
 mod spec;
-mod stage;
 mod tenant;
 mod timestamp;
 mod timings;
@@ -26,9 +26,8 @@ use kperf_plugin_sdk::{Description, Entry, Failure, Finding, Iteration, Runner, 
 
 use modes::Mode;
 use params::Common;
-use tenant::Tenants;
 
-/// The plugin.
+/// The runner, opened in one of its modes.
 pub struct KfpRunner(Mode);
 
 impl Runner for KfpRunner {
@@ -41,7 +40,7 @@ impl Runner for KfpRunner {
     }
 
     async fn setup(scenario: Scenario) -> Result<Vec<u8>, Failure> {
-        modes::setup(&scenario).await
+        Mode::setup(&scenario).await
     }
 
     async fn open(scenario: Scenario, state: Vec<u8>) -> Result<Self, Failure> {
@@ -54,7 +53,7 @@ impl Runner for KfpRunner {
 
     async fn cleanup(scenario: Scenario, entries: Vec<Entry>) -> Result<(), Failure> {
         let common: Common = scenario.params()?;
-        created::cleanup(&Tenants::of(&common.tenants)?, entries).await
+        created::cleanup(&common.tenants.tenants()?, entries).await
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Common {
     /// How long a run may take.
     #[serde(default = "half_an_hour", deserialize_with = "duration::deserialize")]
     pub timeout: Duration,
-    /// The longest time between two looks at a run.
+    /// The longest time between two polls of a run.
     #[serde(default = "five_seconds", deserialize_with = "duration::deserialize")]
     pub poll_interval: Duration,
 }
@@ -41,6 +41,11 @@ impl Common {
     pub fn marker(&self, scenario: &Scenario) -> String {
         scenario.marker(&self.run_name_prefix)
     }
+}
+
+/// For `#[serde(default = "yes")]`.
+pub fn yes() -> bool {
+    true
 }
 
 fn kperf() -> String {

@@ -9,15 +9,15 @@ use serde_json::Map;
 
 use crate::{
     api::{
-        Trouble, pipelines,
+        ApiError, pipelines,
         pipelines::File,
         recurring::{self, NewRecurringRun, Trigger},
-        resource::{Asked, Resource, list, list_request},
+        resource::{ListQuery, Resource, list, list_request},
         runs::{self, Config, NewRun, Reference},
     },
     created::{self, Kind},
+    prepared::{self, TenantPipeline},
     spec::generate,
-    stage::{self, Place},
     tenant::Tenant,
 };
 
@@ -30,7 +30,7 @@ const TOLERATED: usize = 2;
 /// How many there should be of each, over all tenants together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Wanted {
+pub struct PrefillSizes {
     pub pipelines: u64,
     pub versions: u64,
     pub experiments: u64,
@@ -38,7 +38,7 @@ pub struct Wanted {
     pub recurring_runs: u64,
 }
 
-impl Wanted {
+impl PrefillSizes {
     /// Whether nothing is wanted.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
@@ -58,28 +58,27 @@ impl Wanted {
 }
 
 /// How many things of a kind there are. Of versions, those of a pipeline.
-pub async fn count(tenant: &Tenant, resource: Resource, pipeline: &str) -> Result<u64, Trouble> {
-    let request = list_request(tenant, resource, pipeline, &Asked { page_size: "1", ..Asked::default() });
+pub async fn count(tenant: &Tenant, resource: Resource, pipeline: &str) -> Result<u64, ApiError> {
+    let request = list_request(tenant, resource, pipeline, &ListQuery { page_size: "1", ..ListQuery::default() });
     Ok(list(request, resource).await?.total)
 }
 
 /// Uploads the pipeline that prefilled runs are runs of: the smallest one there can be. Tenants with a namespace also get
 /// an experiment.
-pub async fn place(tenant: &Tenant, marker: &str) -> Result<Place, Trouble> {
+pub async fn prepare(tenant: &Tenant, marker: &str) -> Result<TenantPipeline, ApiError> {
     let file = File::Content(generate::smallest().to_bytes());
-    let (pipeline, version) = stage::upload(tenant, marker, file).await?;
-    let experiment =
-        if tenant.namespace.is_empty() { String::new() } else { stage::create_experiment(tenant, marker).await? };
-    Ok(Place { pipeline, version, experiment })
+    let (pipeline, version) = prepared::upload(tenant, marker, file).await?;
+    let experiment = prepared::own_experiment(tenant, marker).await?;
+    Ok(TenantPipeline { pipeline, version, experiment })
 }
 
-/// Creates what is missing for a tenant; everything belongs to `place`, and its name begins with `marker`.
-pub async fn fill(tenant: &Tenant, marker: &str, place: &Place, wanted: &Wanted) -> Result<(), Failure> {
+/// Creates what is missing for a tenant; everything belongs to `of`, and its name begins with `marker`.
+pub async fn fill(tenant: &Tenant, marker: &str, of: &TenantPipeline, wanted: &PrefillSizes) -> Result<(), Failure> {
     let missing = async |resource, wanted: u64| -> Result<u64, Failure> {
         if wanted == 0 {
             return Ok(0);
         }
-        Ok(wanted.saturating_sub(count(tenant, resource, &place.pipeline).await?))
+        Ok(wanted.saturating_sub(count(tenant, resource, &of.pipeline).await?))
     };
     let file = || File::Content(generate::smallest().to_bytes());
     let number = missing(Resource::Pipelines, wanted.pipelines).await?;
@@ -93,31 +92,31 @@ pub async fn fill(tenant: &Tenant, marker: &str, place: &Place, wanted: &Wanted)
     // They go with their pipeline, which is in the ledger.
     many("versions", number, |number| async move {
         let name = format!("{marker}.v{number}");
-        pipelines::upload_version(tenant, &place.pipeline, &name, file()).await.map(|_| ())
+        pipelines::upload_version(tenant, &of.pipeline, &name, file()).await.map(|_| ())
     })
     .await?;
     let number = missing(Resource::Experiments, wanted.experiments).await?;
     many("experiments", number, |number| async move {
-        stage::create_experiment(tenant, &format!("{marker}.e{number}")).await.map(|_| ())
+        prepared::create_experiment(tenant, &format!("{marker}.e{number}")).await.map(|_| ())
     })
     .await?;
     let number = missing(Resource::RecurringRuns, wanted.recurring_runs).await?;
-    many("recurring runs", number, |number| recurring_run(tenant, format!("{marker}.s{number}"), place)).await?;
+    many("recurring runs", number, |number| recurring_run(tenant, format!("{marker}.s{number}"), of)).await?;
     let number = missing(Resource::Runs, wanted.runs).await?;
-    runs(tenant, marker, place, number).await
+    runs(tenant, marker, of, number).await
 }
 
 /// Creates so many runs, and waits for none.
-pub async fn runs(tenant: &Tenant, marker: &str, place: &Place, number: u64) -> Result<(), Failure> {
-    many("runs", number, |number| run(tenant, format!("{marker}.r{number}"), place)).await
+pub async fn runs(tenant: &Tenant, marker: &str, of: &TenantPipeline, number: u64) -> Result<(), Failure> {
+    many("runs", number, |number| run(tenant, format!("{marker}.r{number}"), of)).await
 }
 
-async fn run(tenant: &Tenant, name: String, place: &Place) -> Result<(), Trouble> {
+async fn run(tenant: &Tenant, name: String, of: &TenantPipeline) -> Result<(), ApiError> {
     let parameters = Map::new();
     let run = NewRun {
         display_name: &name,
-        experiment_id: &place.experiment,
-        pipeline_version_reference: Reference { pipeline_id: &place.pipeline, pipeline_version_id: &place.version },
+        experiment_id: &of.experiment,
+        pipeline_version_reference: Reference::from(of),
         runtime_config: Config { parameters: &parameters },
     };
     let create = runs::create(tenant, &run);
@@ -125,12 +124,12 @@ async fn run(tenant: &Tenant, name: String, place: &Place) -> Result<(), Trouble
 }
 
 /// A recurring run that is switched off: only its row is wanted.
-async fn recurring_run(tenant: &Tenant, name: String, place: &Place) -> Result<(), Trouble> {
+async fn recurring_run(tenant: &Tenant, name: String, of: &TenantPipeline) -> Result<(), ApiError> {
     let parameters = Map::new();
     let run = NewRecurringRun {
         display_name: &name,
-        experiment_id: &place.experiment,
-        pipeline_version_reference: Reference { pipeline_id: &place.pipeline, pipeline_version_id: &place.version },
+        experiment_id: &of.experiment,
+        pipeline_version_reference: Reference::from(of),
         runtime_config: Config { parameters: &parameters },
         max_concurrency: 1,
         no_catchup: true,
@@ -142,7 +141,7 @@ async fn recurring_run(tenant: &Tenant, name: String, place: &Place) -> Result<(
 }
 
 /// Creates so many things, several at once, and says how far it has come. A few failures are tolerated.
-async fn many<F: Future<Output = Result<(), Trouble>>>(
+async fn many<F: Future<Output = Result<(), ApiError>>>(
     what: &str,
     number: u64,
     create: impl Fn(u64) -> F,
@@ -158,12 +157,11 @@ async fn many<F: Future<Output = Result<(), Trouble>>>(
     let mut creations = stream::iter(0..number).map(&create).buffer_unordered(AT_ONCE);
     while let Some(result) = creations.next().await {
         done.set(done.get() + 1);
-        if let Err(trouble) = result {
+        if let Err(error) = result {
             failures += 1;
-            if failures > tolerated || trouble.is_interrupted() {
-                let failure = Failure::from(trouble);
-                let message = format!("the prefill stops after {} {what}: {}", done.get(), failure.message);
-                return Err(Failure::new(&failure.kind, message));
+            if failures > tolerated || error.is_interrupted() {
+                let place = format_args!("the prefill stops after {} {what}", done.get());
+                return Err(Failure::from(error).at(place));
             }
         }
         if done.get().is_multiple_of(step) {
@@ -179,7 +177,7 @@ mod tests {
 
     #[test]
     fn tenants_share_what_is_wanted() {
-        let wanted = Wanted { runs: 10_000, experiments: 1, ..Wanted::default() };
+        let wanted = PrefillSizes { runs: 10_000, experiments: 1, ..PrefillSizes::default() };
         let share = wanted.share(3);
         assert_eq!((share.runs, share.experiments, share.pipelines), (3334, 1, 0));
         assert!(!share.is_nothing());

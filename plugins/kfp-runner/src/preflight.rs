@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use kperf_plugin_sdk::{Failure, Finding, Scenario, artifacts, clock};
+use kperf_plugin_sdk::{Failure, Finding, RunnerMode as _, Scenario, artifacts, clock};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    api::{self, Health, Trouble, resource::Resource},
+    api::{self, ApiError, Health, resource::Resource},
     clock_offset::ClockOffset,
-    modes::{large_dataset, random_gets, scheduled_runs},
+    modes::{Mode, random_gets::RandomGets, scheduled_runs::ScheduledRuns},
     params::{Common, PipelineParams},
     prefill,
     spec::{Content, Resources},
@@ -47,12 +47,12 @@ pub async fn findings(scenario: &Scenario) -> Vec<Finding> {
         Ok(params) => params,
         Err(failure) => return vec![Finding::fail("parameters", failure.message)],
     };
-    let tenants = match Tenants::of(&params.common.tenants) {
+    let tenants = match params.common.tenants.tenants() {
         Ok(tenants) => tenants,
         Err(failure) => return vec![Finding::fail("tenants", failure.message)],
     };
     let mut findings = server(&tenants, needed(scenario)).await;
-    findings.extend(mode(scenario));
+    findings.extend(Mode::check(scenario));
     if let Some(path) = &params.pipeline {
         findings.extend(pipeline(path, &params).await);
     }
@@ -73,8 +73,8 @@ async fn server(tenants: &Tenants, needed: &[Resource]) -> Vec<Finding> {
                 }
                 health = Some(answer);
             }
-            Err(trouble) if health.is_none() => {
-                return vec![Finding::fail("server reachable", Failure::from(trouble).message)];
+            Err(error) if health.is_none() => {
+                return vec![Finding::fail("server reachable", Failure::from(error).message)];
             }
             Err(_) => {}
         }
@@ -96,8 +96,8 @@ fn version(health: &Health) -> String {
 }
 
 fn users(health: &Health, tenants: &Tenants) -> Finding {
-    let number = tenants.all().len();
-    match (health.multi_user, tenants.are_named()) {
+    let number = tenants.count();
+    match (health.multi_user, tenants.iter().any(Tenant::is_named)) {
         (true, false) => {
             let help =
                 "set `namespace` or `namespaces`, and if no gateway says who asks, `user` or the target's credential";
@@ -115,7 +115,7 @@ fn users(health: &Health, tenants: &Tenants) -> Finding {
 fn needed(scenario: &Scenario) -> &'static [Resource] {
     use Resource::{Experiments, Pipelines, RecurringRuns, Runs};
     match scenario.mode.as_str() {
-        scheduled_runs::NAME | random_gets::NAME => &[Pipelines, Experiments, Runs, RecurringRuns],
+        ScheduledRuns::NAME | RandomGets::NAME => &[Pipelines, Experiments, Runs, RecurringRuns],
         _ => &[Pipelines, Experiments, Runs],
     }
 }
@@ -123,20 +123,19 @@ fn needed(scenario: &Scenario) -> &'static [Resource] {
 /// Tries whether each tenant may see what it will create. Whether it may create it, only creating would prove.
 async fn permissions(tenants: &Tenants, needed: &[Resource]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let step = tenants.all().len().div_ceil(TRIED).max(1);
-    let tried: Vec<&Tenant> = tenants.all().iter().step_by(step).collect();
+    let tried: Vec<&Tenant> = tenants.some(TRIED).collect();
     for tenant in &tried {
         for &resource in needed {
-            if let Err(trouble) = prefill::count(tenant, resource, "").await {
-                findings.push(refused(tenant, resource, trouble));
+            if let Err(error) = prefill::count(tenant, resource, "").await {
+                findings.push(refused(tenant, resource, error));
                 break;
             }
         }
     }
     if findings.is_empty() {
         let whose = match tried.as_slice() {
-            [only] if only.namespace.is_empty() => String::new(),
-            tried => format!(" in {} of {} namespaces", tried.len(), tenants.all().len()),
+            [only] if !only.is_named() => String::new(),
+            tried => format!(" in {} of {} namespaces", tried.len(), tenants.count()),
         };
         let message = format!("lists can be read{whose}; that things may be created, only the first creation proves");
         findings.push(Finding::pass("permissions", message));
@@ -144,14 +143,14 @@ async fn permissions(tenants: &Tenants, needed: &[Resource]) -> Vec<Finding> {
     findings
 }
 
-fn refused(tenant: &Tenant, resource: Resource, trouble: Trouble) -> Finding {
-    let help = match &trouble {
-        Trouble::Refused { status: 401, .. } => ": give the target a credential, or set `user`",
-        Trouble::Refused { status: 403, .. } => ": let this user into the namespace, or choose another one",
+fn refused(tenant: &Tenant, resource: Resource, error: ApiError) -> Finding {
+    let help = match &error {
+        ApiError::Refused { status: 401, .. } => ": give the target a credential, or set `user`",
+        ApiError::Refused { status: 403, .. } => ": let this user into the namespace, or choose another one",
         _ => "",
     };
-    let whose = if tenant.namespace.is_empty() { String::new() } else { format!(" of {}", tenant.namespace) };
-    let message = format!("{}{whose}: {}{help}", resource.operations().1, Failure::from(trouble).message);
+    let whose = if tenant.is_named() { format!(" of {}", tenant.namespace) } else { String::new() };
+    let message = format!("{}{whose}: {}{help}", resource.operations().1, Failure::from(error).message);
     Finding::fail("permissions", message)
 }
 
@@ -166,20 +165,6 @@ fn clocks(offset: &ClockOffset) -> Finding {
     }
 }
 
-/// What only the mode knows about its parameters.
-fn mode(scenario: &Scenario) -> Option<Finding> {
-    match scenario.mode.as_str() {
-        scheduled_runs::NAME => {
-            scheduled_runs::check(scenario).err().map(|failure| Finding::fail("schedule", failure.message))
-        }
-        large_dataset::NAME => Some(match large_dataset::check(scenario) {
-            Ok(sizes) => Finding::pass("sizes", sizes),
-            Err(failure) => Finding::fail("sizes", failure.message),
-        }),
-        _ => None,
-    }
-}
-
 async fn pipeline(path: &str, params: &Params) -> Vec<Finding> {
     match artifacts::read(path).await {
         Ok(content) => judge(path, &content, params),
@@ -189,7 +174,7 @@ async fn pipeline(path: &str, params: &Params) -> Vec<Finding> {
 
 fn judge(path: &str, content: &[u8], params: &Params) -> Vec<Finding> {
     let spec = match Content::read(content) {
-        Err(message) => return vec![Finding::fail("pipeline", format!("{path}: {message}"))],
+        Err(failure) => return vec![Finding::fail("pipeline", failure.at(path).message)],
         Ok(Content::Archive) => {
             let message = "an archive is uploaded as it is: it can't be checked, limited or kept from caching, and its \
                            critical path is not known";
@@ -215,8 +200,8 @@ fn judge(path: &str, content: &[u8], params: &Params) -> Vec<Finding> {
         findings.push(Finding::pass("parameters", "they fit the pipeline's inputs"));
     }
     findings.extend(problems.into_iter().map(|problem| Finding::fail("parameters", problem)));
-    if let Err(message) = crate::stage::patched(spec, &wanted) {
-        findings.push(Finding::fail("resources", message));
+    if let Err(failure) = crate::prepared::patched(spec, &wanted) {
+        findings.push(Finding::fail("resources", failure.message));
     }
     findings
 }
@@ -226,7 +211,7 @@ mod tests {
     use kperf_plugin_sdk::Outcome;
 
     use super::*;
-    use crate::spec::tests::SMALL;
+    use crate::{spec::tests::SMALL, tenant::TenantParams};
 
     fn judged(content: &str, params: &str) -> Vec<String> {
         let findings = judge("p.yaml", content.as_bytes(), &serde_json::from_str(params).unwrap());
@@ -254,7 +239,7 @@ mod tests {
     #[test]
     fn a_multi_user_server_needs_namespaces() {
         let health = Health { multi_user: true, ..Health::default() };
-        let tenants = |json: &str| Tenants::of(&serde_json::from_str(json).unwrap()).unwrap();
+        let tenants = |json: &str| serde_json::from_str::<TenantParams>(json).unwrap().tenants().unwrap();
         assert_eq!(users(&health, &tenants("{}")).outcome, Outcome::Fail);
         assert_eq!(users(&health, &tenants(r#"{"namespace":"a"}"#)).outcome, Outcome::Pass);
         assert_eq!(users(&Health::default(), &tenants(r#"{"namespace":"a"}"#)).outcome, Outcome::Warn);

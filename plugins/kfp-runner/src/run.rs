@@ -47,7 +47,7 @@ pub struct Change {
 
 /// What a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum TaskKind {
     /// The run's own entry, named like its workflow.
     Workflow,
     /// Works out what a task gets and whether it has to run.
@@ -62,7 +62,7 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl TaskKind {
     /// Its name in records.
     pub fn name(self) -> &'static str {
         match self {
@@ -131,11 +131,11 @@ impl Run {
 
     /// What each of its tasks is. A component `T` is the task that has a companion `T-driver`; the pipeline itself is the
     /// one called `root`.
-    pub fn kinds(&self) -> Vec<Kind> {
+    pub fn kinds(&self) -> Vec<TaskKind> {
         let drivers: std::collections::BTreeSet<&str> = self.tasks().iter().filter_map(Task::driver_of).collect();
-        let mut kinds: Vec<Kind> = self.tasks().iter().map(|task| kind(&task.display_name, &drivers)).collect();
+        let mut kinds: Vec<TaskKind> = self.tasks().iter().map(|task| kind(&task.display_name, &drivers)).collect();
         // Of what has no companion, the run's own entry is the one that began first.
-        let others = kinds.iter().zip(self.tasks()).enumerate().filter(|(_, (kind, _))| **kind == Kind::Other);
+        let others = kinds.iter().zip(self.tasks()).enumerate().filter(|(_, (kind, _))| **kind == TaskKind::Other);
         // What has not begun comes last.
         let start = |task: &Task| (task.start_time.0.is_none(), task.start_time.0);
         let name_is_loops = |task: &Task| task.display_name.starts_with("iteration");
@@ -144,19 +144,19 @@ impl Run {
             .min_by(|a, b| start(a.1.1).cmp(&start(b.1.1)))
             .map(|(at, _)| at);
         if let Some(kind) = entry.and_then(|at| kinds.get_mut(at)) {
-            *kind = Kind::Workflow;
+            *kind = TaskKind::Workflow;
         }
         kinds
     }
 }
 
-fn kind(name: &str, drivers: &std::collections::BTreeSet<&str>) -> Kind {
+fn kind(name: &str, drivers: &std::collections::BTreeSet<&str>) -> TaskKind {
     match name {
-        "root" => Kind::Root,
-        "executor" => Kind::Executor,
-        _ if drivers.contains(name) => Kind::Component,
-        _ if name.ends_with("-driver") => Kind::Driver,
-        _ => Kind::Other,
+        "root" => TaskKind::Root,
+        "executor" => TaskKind::Executor,
+        _ if drivers.contains(name) => TaskKind::Component,
+        _ if name.ends_with("-driver") => TaskKind::Driver,
+        _ => TaskKind::Other,
     }
 }
 
@@ -190,9 +190,12 @@ pub(crate) mod tests {
         assert!(run.has_ended() && run.has_succeeded());
         let kinds = run.kinds();
         let of = |name: &str| kinds[run.tasks().iter().position(|task| task.display_name == name).unwrap()];
-        assert_eq!(of("flow-x"), Kind::Workflow);
-        assert_eq!((of("root"), of("root-driver")), (Kind::Root, Kind::Driver));
-        assert_eq!((of("work"), of("work-driver"), of("executor")), (Kind::Component, Kind::Driver, Kind::Executor));
+        assert_eq!(of("flow-x"), TaskKind::Workflow);
+        assert_eq!((of("root"), of("root-driver")), (TaskKind::Root, TaskKind::Driver));
+        assert_eq!(
+            (of("work"), of("work-driver"), of("executor")),
+            (TaskKind::Component, TaskKind::Driver, TaskKind::Executor)
+        );
         assert_eq!(run.started_at().since(run.created_at), Some(2.0));
         assert_eq!(run.tasks().last().unwrap().pending(), Some(4.0));
     }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, time::Duration};
 
-use kperf_plugin_sdk::{Failure, Iteration, clock, metrics::Sample};
+use kperf_plugin_sdk::{Failure, Iteration, Scenario, clock, metrics::Sample};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -12,9 +12,11 @@ use crate::{
     },
     clock_offset::ClockOffset,
     created::{self, Kind},
-    follow::{Following, Unseen},
-    outcome::{Observed, Outcome},
+    follow::{FollowError, Following, Pace},
+    params::Common,
+    prepared::TenantPipeline,
     run::Run,
+    run_report::{ObservedTimes, RunReport},
     spec::Graph,
     tenant::{Tenant, Tenants},
 };
@@ -27,14 +29,12 @@ pub struct Runs {
 }
 
 /// A run to start.
-pub struct Wanted<'a> {
-    /// The tenant's number.
+pub struct RunRequest<'a> {
+    /// The tenant's place.
     pub tenant: usize,
     pub name: &'a str,
-    pub pipeline: &'a str,
-    pub version: &'a str,
-    /// Empty for the server's default one.
-    pub experiment: &'a str,
+    /// What it is a run of, and the experiment that it belongs to.
+    pub of: &'a TenantPipeline,
     pub parameters: &'a Map<String, Value>,
 }
 
@@ -46,18 +46,26 @@ pub struct Accepted {
 }
 
 impl Runs {
+    /// Follows nothing yet.
+    pub fn open(scenario: &Scenario, common: &Common) -> Result<Self, Failure> {
+        let tenants = common.tenants.tenants()?;
+        let pace = Pace::new(common.poll_interval, scenario.users);
+        let following = Following::new(pace, tenants.clone(), common.timeout);
+        Ok(Self { tenants, following, offset: RefCell::new(ClockOffset::default()) })
+    }
+
     /// Starts a run.
-    pub async fn submit(&self, wanted: &Wanted<'_>) -> Result<Accepted, Failure> {
+    pub async fn submit(&self, wanted: &RunRequest<'_>) -> Result<Accepted, Failure> {
         let tenant = self.tenants.get(wanted.tenant);
         let run = NewRun {
             display_name: wanted.name,
-            experiment_id: wanted.experiment,
-            pipeline_version_reference: Reference { pipeline_id: wanted.pipeline, pipeline_version_id: wanted.version },
+            experiment_id: &wanted.of.experiment,
+            pipeline_version_reference: Reference::from(wanted.of),
             runtime_config: Config { parameters: wanted.parameters },
         };
         let submitted = clock::now();
-        let create = api::runs::create(&tenant, &run);
-        let (run, exchange) = created::create(Kind::Run, &tenant, wanted.name, create, |(run, _)| &run.run_id).await?;
+        let create = api::runs::create(tenant, &run);
+        let (run, exchange) = created::create(Kind::Run, tenant, wanted.name, create, |(run, _)| &run.run_id).await?;
         let accepted = clock::now();
         if let Some(exchange) = exchange {
             self.offset.borrow_mut().observe(&exchange);
@@ -83,12 +91,12 @@ impl Runs {
                 let reason = run.reason();
                 (at, run, reason, result)
             }
-            Err(Unseen::Timeout(failure)) => (clock::now(), accepted.run, "timeout", Err(failure)),
+            Err(FollowError::Timeout(failure)) => (clock::now(), accepted.run, "timeout", Err(failure)),
             // Nothing is known about how it would have gone.
-            Err(Unseen::Interrupted(failure)) => return Err(failure),
+            Err(FollowError::Interrupted(failure)) => return Err(failure),
         };
-        let observed = Observed { submitted: Some(accepted.submitted), accepted: accepted.accepted, seen: at };
-        self.report(&run, &self.tenants.get(tenant), iteration, observed, reason, graph, components);
+        let observed = ObservedTimes { submitted: Some(accepted.submitted), accepted: accepted.accepted, seen: at };
+        self.report(&run, self.tenants.get(tenant), iteration, observed, reason, graph, components);
         result.map(|()| run)
     }
 
@@ -99,12 +107,12 @@ impl Runs {
         run: &Run,
         tenant: &Tenant,
         iteration: &Iteration,
-        observed: Observed,
+        observed: ObservedTimes,
         reason: &str,
         graph: &Graph,
         components: bool,
     ) {
         let offset = *self.offset.borrow();
-        Outcome { run, tenant, iteration, observed, reason, offset }.report(graph, components);
+        RunReport { run, tenant, iteration, observed, reason, offset }.report(graph, components);
     }
 }

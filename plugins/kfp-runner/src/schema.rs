@@ -14,6 +14,7 @@ pub const LARGE_DATASET: &str = include_str!("schema/large_dataset.json");
 
 #[cfg(test)]
 mod tests {
+    use kperf_plugin_sdk::RunnerMode as _;
     use serde_json::{Map, Value, json};
 
     use super::*;
@@ -55,10 +56,12 @@ mod tests {
             let bare: T = serde_json::from_value(json!({"pipeline": "p.yaml"})).unwrap();
             assert_eq!(shown(&from_schema), shown(&bare), "{mode}");
         }
-        same::<pipeline_run::Params>(pipeline_run::NAME, |it| format!("{it:?}"));
-        same::<experiment::Params>(experiment::NAME, |it| format!("{it:?}"));
-        same::<random_gets::Params>(random_gets::NAME, |it| format!("{it:?}").replace("Some(\"p.yaml\")", "None"));
-        same::<scheduled_runs::Params>(scheduled_runs::NAME, |it| format!("{it:?}"));
-        same::<large_dataset::Params>(large_dataset::NAME, |it| format!("{it:?}"));
+        same::<pipeline_run::Params>(pipeline_run::PipelineRun::NAME, |it| format!("{it:?}"));
+        same::<experiment::Params>(experiment::Experiment::NAME, |it| format!("{it:?}"));
+        same::<random_gets::Params>(random_gets::RandomGets::NAME, |it| {
+            format!("{it:?}").replace("Some(\"p.yaml\")", "None")
+        });
+        same::<scheduled_runs::Params>(scheduled_runs::ScheduledRuns::NAME, |it| format!("{it:?}"));
+        same::<large_dataset::Params>(large_dataset::LargeDataset::NAME, |it| format!("{it:?}"));
     }
 }

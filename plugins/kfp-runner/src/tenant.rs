@@ -16,10 +16,15 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// Whether it is a namespace of a multi-user server.
+    pub fn is_named(&self) -> bool {
+        !self.namespace.is_empty()
+    }
+
     /// A request made for this tenant, whose samples carry its name.
     pub fn request(&self, operation: &str, method: &str, url: String) -> Request {
         let mut request = Request::new(operation, method, url);
-        if !self.namespace.is_empty() {
+        if self.is_named() {
             request.tags.push(("tenant".into(), self.namespace.clone()));
         }
         match &self.identity {
@@ -49,67 +54,41 @@ impl Default for TenantParams {
     }
 }
 
-/// The tenants of a scenario, at least one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tenants(Vec<Tenant>);
+/// The tenants of a scenario.
+pub type Tenants = kperf_plugin_sdk::tenants::Tenants<Tenant>;
 
-impl Tenants {
+impl TenantParams {
     /// The tenants that the parameters name.
     ///
     /// # Errors
     /// A failure of the kind `params` if a pattern is wrong, or both keys are used.
-    pub fn of(params: &TenantParams) -> Result<Self, Failure> {
-        let wrong = |message: String| Failure::new("params", message);
-        let names = match (&params.namespace, params.namespaces.as_slice()) {
-            (Some(_), [_, ..]) => return Err(wrong("give `namespace` or `namespaces`, not both".into())),
+    pub fn tenants(&self) -> Result<Tenants, Failure> {
+        let names = match (&self.namespace, self.namespaces.as_slice()) {
+            (Some(_), [_, ..]) => return Err(Failure::params("give `namespace` or `namespaces`, not both")),
             (Some(one), []) => vec![one.clone()],
-            (None, []) => vec![String::new()],
-            (None, patterns) => {
-                let mut names = Vec::new();
-                for pattern in patterns {
-                    names.extend(expand(pattern).map_err(wrong)?);
-                }
-                names
-            }
+            (None, patterns) => patterns.iter().map(|pattern| expand(pattern)).collect::<Result<Vec<_>, _>>()?.concat(),
         };
         let tenant = |namespace: String| {
-            let user = params.user.as_ref().map(|user| user.replace("{namespace}", &namespace));
-            Tenant { identity: user.map(|user| (params.user_header.clone(), user)), namespace }
+            let user = self.user.as_ref().map(|user| user.replace("{namespace}", &namespace));
+            Tenant { identity: user.map(|user| (self.user_header.clone(), user)), namespace }
         };
-        Ok(Self(names.into_iter().map(tenant).collect()))
-    }
-
-    /// All of them.
-    pub fn all(&self) -> &[Tenant] {
-        &self.0
-    }
-
-    /// The number of the tenant for a virtual user.
-    pub fn index(&self, user: u32) -> usize {
-        user as usize % self.0.len().max(1)
-    }
-
-    /// The tenant with this number; numbers beyond the last one begin again.
-    pub fn get(&self, index: usize) -> Tenant {
-        self.0.get(index % self.0.len().max(1)).cloned().unwrap_or_default()
-    }
-
-    /// The tenant of a namespace, also of one that the scenario does not name any more.
-    pub fn named(&self, namespace: &str) -> Tenant {
-        let known = self.0.iter().find(|tenant| tenant.namespace == namespace).cloned();
-        known.unwrap_or_else(|| Tenant { namespace: namespace.into(), ..self.get(0) })
-    }
-
-    /// Whether namespaces are used at all.
-    pub fn are_named(&self) -> bool {
-        self.0.iter().any(|tenant| !tenant.namespace.is_empty())
+        let without_name = || Tenants::from(tenant(String::new()));
+        Ok(Tenants::new(names.into_iter().map(tenant)).unwrap_or_else(without_name))
     }
 }
 
+/// The tenant of a namespace, also of one that the scenario does not name any more.
+pub fn of_namespace(tenants: &Tenants, namespace: &str) -> Tenant {
+    let known = tenants.iter().find(|tenant| tenant.namespace == namespace).cloned();
+    known.unwrap_or_else(|| Tenant { namespace: namespace.into(), ..tenants.get(0).clone() })
+}
+
 /// The names that a pattern like `team-{1..50}` stands for; a name without braces stands for itself.
-fn expand(pattern: &str) -> Result<Vec<String>, String> {
-    let wrong =
-        || format!("`{pattern}` is no pattern for namespaces: write a name, or one with a range like `team-{{1..50}}`");
+fn expand(pattern: &str) -> Result<Vec<String>, Failure> {
+    let wrong = || {
+        let help = "write a name, or one with a range like `team-{1..50}`";
+        Failure::params(format!("`{pattern}` is no pattern for namespaces: {help}"))
+    };
     let Some((before, rest)) = pattern.split_once('{') else { return Ok(vec![pattern.to_owned()]) };
     let (range, after) = rest.split_once('}').ok_or_else(wrong)?;
     let (first, last) = range.split_once("..").ok_or_else(wrong)?;
@@ -125,15 +104,15 @@ mod tests {
     use super::*;
 
     fn tenants(json: &str) -> Result<Tenants, Failure> {
-        Tenants::of(&serde_json::from_str(json).unwrap())
+        serde_json::from_str::<TenantParams>(json).unwrap().tenants()
     }
 
     #[test]
     fn a_range_stands_for_each_of_its_numbers() {
         let tenants = tenants(r#"{"namespaces":["team-{9..11}-x","other"],"user":"{namespace}@example.com"}"#).unwrap();
-        let names: Vec<&str> = tenants.all().iter().map(|tenant| tenant.namespace.as_str()).collect();
+        let names: Vec<&str> = tenants.iter().map(|tenant| tenant.namespace.as_str()).collect();
         assert_eq!(names, ["team-9-x", "team-10-x", "team-11-x", "other"]);
-        assert_eq!(tenants.get(tenants.index(5)).namespace, "team-10-x");
+        assert_eq!(tenants.get(tenants.place_of_user(5)).namespace, "team-10-x");
         let request = tenants.get(0).request("o", "GET", "/".into());
         assert_eq!(request.headers, [("kubeflow-userid".to_owned(), "team-9-x@example.com".to_owned())]);
     }
@@ -141,8 +120,7 @@ mod tests {
     #[test]
     fn without_names_there_is_one_tenant_without_a_namespace() {
         let tenants = tenants("{}").unwrap();
-        assert_eq!(tenants.all(), [Tenant::default()]);
-        assert!(!tenants.are_named());
+        assert_eq!(tenants, Tenants::from(Tenant::default()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    run::{Kind, Run, Task},
+    run::{Run, Task, TaskKind},
     spec::Graph,
 };
 
@@ -23,7 +23,7 @@ pub struct Timings {
     /// Each component.
     pub components: Vec<Component>,
     /// How long each pod waited, where reports caught that; a driver's or an executor's.
-    pub pending: Vec<(Kind, f64)>,
+    pub pending: Vec<(TaskKind, f64)>,
     /// How long the run was in each state but the last, as reports saw it.
     pub states: Vec<(String, f64)>,
     /// The component that failed first, if one did.
@@ -47,12 +47,12 @@ impl Timings {
     /// The times of a run of a pipeline.
     pub fn of(run: &Run, graph: &Graph) -> Self {
         let kinds = run.kinds();
-        let of_kind = |wanted: Kind| run.tasks().iter().zip(&kinds).filter(move |(_, kind)| **kind == wanted);
+        let of_kind = |wanted: TaskKind| run.tasks().iter().zip(&kinds).filter(move |(_, kind)| **kind == wanted);
         let drivers: BTreeMap<&str, &Task> =
-            of_kind(Kind::Driver).filter_map(|(task, _)| Some((task.driver_of()?, task))).collect();
+            of_kind(TaskKind::Driver).filter_map(|(task, _)| Some((task.driver_of()?, task))).collect();
         let mut components = Vec::new();
         let mut failed: Option<&Task> = None;
-        for (task, _) in of_kind(Kind::Component) {
+        for (task, _) in of_kind(TaskKind::Component) {
             let driver = drivers.get(task.display_name.as_str());
             components.push(Component {
                 name: task.display_name.clone(),
@@ -67,7 +67,7 @@ impl Timings {
         }
         let end_to_end = run.finished_at.since(run.created_at);
         let critical_path = critical_path(graph, &components);
-        let driver_seconds: Vec<f64> = of_kind(Kind::Driver).filter_map(|(task, _)| task.seconds()).collect();
+        let driver_seconds: Vec<f64> = of_kind(TaskKind::Driver).filter_map(|(task, _)| task.seconds()).collect();
         Self {
             end_to_end,
             queue_wait: run.started_at().since(run.created_at),
@@ -82,8 +82,8 @@ impl Timings {
     }
 }
 
-fn pending((task, kind): (&Task, &Kind)) -> Option<(Kind, f64)> {
-    let has_pod = matches!(kind, Kind::Driver | Kind::Executor);
+fn pending((task, kind): (&Task, &TaskKind)) -> Option<(TaskKind, f64)> {
+    let has_pod = matches!(kind, TaskKind::Driver | TaskKind::Executor);
     Some((*kind, task.pending().filter(|_| has_pod)?))
 }
 
@@ -131,7 +131,7 @@ pub(crate) mod tests {
         assert_eq!((timings.end_to_end, timings.queue_wait), (Some(51.0), Some(2.0)));
         assert_eq!((timings.critical_path, timings.overhead), (Some(22.0), Some(29.0)));
         assert_eq!(timings.drivers, Some(21.0));
-        assert_eq!(timings.pending, [(Kind::Executor, 4.0)]);
+        assert_eq!(timings.pending, [(TaskKind::Executor, 4.0)]);
         assert_eq!(timings.states, [("pending".to_owned(), 4.0), ("running".to_owned(), 48.0)]);
         let work = timings.components.iter().find(|component| component.name == "work").unwrap();
         assert_eq!((work.duration, work.driver, work.handover), (Some(15.0), Some(3.0), Some(2.0)));

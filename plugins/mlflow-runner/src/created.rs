@@ -5,15 +5,10 @@
 
 use std::{future::Future, time::Duration};
 
-use futures_util::{StreamExt, stream};
-use kperf_plugin_sdk::{
-    Entry, Failure, clock,
-    ledger::{self, Pending},
-    log,
-};
+use kperf_plugin_sdk::{Entry, Failure, clock, ledger, log};
 
 use crate::{
-    api::{Kind, Trouble, artifacts, experiments, prompts, workspaces},
+    api::{ApiError, ErrorKind, artifacts, experiments, prompts, workspaces},
     tenant::Tenant,
 };
 
@@ -34,109 +29,75 @@ fn description(run: &str) -> String {
 }
 
 /// Creates a tenant's workspace if it is not there. Returns whether it was made now, and so belongs to this run.
-pub async fn workspace(tenant: &Tenant, run: &str) -> Result<bool, Trouble> {
+pub async fn workspace(tenant: &Tenant, run: &str) -> Result<bool, ApiError> {
     // Names of workspaces have no slash.
     let name = format!("{}/{run}", tenant.name());
     let description = description(run);
     let create = workspaces::create(tenant, &description);
-    match noted(WORKSPACE, &name, create, String::as_str).await {
+    match noted(WORKSPACE, &name, create).await {
         Ok(_) => Ok(true),
-        Err(Trouble { kind: Kind::Conflict, .. }) => Ok(false),
-        Err(trouble) => Err(trouble),
+        Err(ApiError { kind: ErrorKind::Conflict, .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
 /// Creates an experiment. Returns its id.
-pub async fn experiment(tenant: &Tenant, name: &str) -> Result<String, Trouble> {
+pub async fn experiment(tenant: &Tenant, name: &str) -> Result<String, ApiError> {
     let create = experiments::create(tenant, name);
-    if tenant.is_ours() {
+    if tenant.is_created() {
         return create.await;
     }
-    noted(EXPERIMENT, &format!("{}/{name}", tenant.name()), create, String::as_str).await
+    noted(EXPERIMENT, &format!("{}/{name}", tenant.name()), create).await
 }
 
 /// Creates a prompt without a version.
-pub async fn prompt(tenant: &Tenant, name: &str) -> Result<String, Trouble> {
+pub async fn prompt(tenant: &Tenant, name: &str) -> Result<String, ApiError> {
     let create = prompts::create(tenant, name);
-    if tenant.is_ours() {
+    if tenant.is_created() {
         return create.await;
     }
-    noted(PROMPT, &format!("{}/{name}", tenant.name()), create, String::as_str).await
+    noted(PROMPT, &format!("{}/{name}", tenant.name()), create).await
 }
 
-/// Sends a request that creates something, with an entry in the ledger. Unless the server has refused it, the entry stays: the
-/// thing may be there.
-async fn noted<T>(
+/// Sends a request that creates something, with an entry in the ledger.
+async fn noted(
     kind: &str,
     name: &str,
-    create: impl Future<Output = Result<T, Trouble>>,
-    id: impl FnOnce(&T) -> &str,
-) -> Result<T, Trouble> {
-    let pending = Pending::new(kind, name);
-    match create.await {
-        Ok(created) => {
-            pending.created(id(&created));
-            Ok(created)
-        }
-        Err(trouble) => {
-            if trouble.is_refusal() {
-                let _ = pending.refused(Failure::new("", ""));
-            }
-            Err(trouble)
-        }
-    }
+    create: impl Future<Output = Result<String, ApiError>>,
+) -> Result<String, ApiError> {
+    ledger::create(kind, name, create, String::as_str, ApiError::is_refusal).await
 }
 
-/// Removes things from the server, several at once, and tells the ledger of each one that is gone.
-///
-/// # Errors
-/// The first failure, with how many there were; all others are gone all the same.
+/// Removes things from the server; workspaces last, because they go with everything in them.
 pub async fn cleanup(entries: Vec<Entry>) -> Result<(), Failure> {
-    let (whole, parts): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.kind == WORKSPACE);
-    let mut failures: Vec<Failure> = Vec::new();
-    for entries in [parts, whole] {
-        let removals = stream::iter(entries).map(|entry| async move {
-            remove(&entry).await?;
-            ledger::removed(entry.number);
-            Ok::<(), Failure>(())
-        });
-        let results: Vec<Result<(), Failure>> = removals.buffer_unordered(AT_ONCE).collect().await;
-        failures.extend(results.into_iter().filter_map(Result::err));
-    }
-    let more = failures.len().saturating_sub(1);
-    match failures.into_iter().next() {
-        None => Ok(()),
-        Some(first) if more == 0 => Err(first),
-        Some(first) => Err(Failure::new(&first.kind, format!("{} (and {more} more failures)", first.message))),
-    }
+    ledger::remove(entries, |entry| entry.kind == WORKSPACE, AT_ONCE, remove).await
 }
 
 /// Removes a thing, and tries again while the server may only be busy or starting.
-async fn remove(entry: &Entry) -> Result<(), Failure> {
-    let unknown = |what: &str| Failure::new("cleanup", format!("`{what}` is nothing that this plugin creates"));
-    let (workspace, name) = entry.name.split_once('/').ok_or_else(|| unknown(&entry.name))?;
-    let tenant = Tenant::new(workspace).map_err(|message| Failure::new("cleanup", message))?;
+async fn remove(entry: Entry) -> Result<(), Failure> {
+    let (workspace, name) = entry.name.split_once('/').ok_or_else(|| entry.unknown())?;
+    let tenant = Tenant::new(workspace).map_err(|failure| Failure::new("cleanup", failure.message))?;
     let mut tries = 1;
     loop {
-        let outcome = match entry.kind.as_str() {
+        let removed = match entry.kind.as_str() {
             WORKSPACE => remove_workspace(&tenant, name, entry.id.is_some()).await,
             EXPERIMENT => remove_experiment(&tenant, name).await,
             PROMPT => prompts::remove(&tenant, name).await,
-            other => return Err(unknown(other)),
+            _ => return Err(entry.unknown()),
         };
-        match outcome {
-            Err(trouble) if trouble.is_passing() && tries < TRIES => tries += 1,
-            outcome => return Ok(outcome?),
+        match removed {
+            Err(error) if error.is_passing() && tries < TRIES => tries += 1,
+            removed => return Ok(removed?),
         }
         clock::sleep(PAUSE).await;
     }
 }
 
 /// Removes a workspace that a run has made: files first, because they could not be reached without it.
-async fn remove_workspace(tenant: &Tenant, run: &str, answered: bool) -> Result<(), Trouble> {
+async fn remove_workspace(tenant: &Tenant, run: &str, answered: bool) -> Result<(), ApiError> {
     match workspaces::description(tenant).await? {
         None => Ok(()),
-        Some(text) if is_ours(&text, run, answered) => {
+        Some(text) if is_of_run(&text, run, answered) => {
             artifacts::remove_all(tenant).await?;
             workspaces::remove(tenant).await
         }
@@ -150,12 +111,12 @@ async fn remove_workspace(tenant: &Tenant, run: &str, answered: bool) -> Result<
 
 /// Whether a workspace with this description was made by the run; `answered` is whether the server has said so. Somebody else may
 /// have one of the same name by now, and not every server keeps descriptions.
-fn is_ours(text: &str, run: &str, answered: bool) -> bool {
+fn is_of_run(text: &str, run: &str, answered: bool) -> bool {
     text == description(run) || (text.is_empty() && answered)
 }
 
 /// Removes an experiment, found by its name: ids may be used again.
-async fn remove_experiment(tenant: &Tenant, name: &str) -> Result<(), Trouble> {
+async fn remove_experiment(tenant: &Tenant, name: &str) -> Result<(), ApiError> {
     let Some(found) = experiments::by_name(tenant, name).await? else { return Ok(()) };
     if found.lifecycle_stage == "deleted" {
         return Ok(());
@@ -170,10 +131,10 @@ mod tests {
 
     #[test]
     fn only_what_this_run_has_made_is_removed() {
-        assert!(is_ours("made by kperf, run r1", "r1", false));
-        assert!(is_ours("", "r1", true));
-        assert!(!is_ours("", "r1", false));
-        assert!(!is_ours("made by kperf, run r2", "r1", true));
-        assert!(!is_ours("the team's", "r1", true));
+        assert!(is_of_run("made by kperf, run r1", "r1", false));
+        assert!(is_of_run("", "r1", true));
+        assert!(!is_of_run("", "r1", false));
+        assert!(!is_of_run("made by kperf, run r2", "r1", true));
+        assert!(!is_of_run("the team's", "r1", true));
     }
 }

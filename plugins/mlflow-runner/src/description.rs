@@ -4,44 +4,14 @@ use kperf_plugin_sdk::{Description, MetricKind, Unit};
 
 use crate::{
     api,
-    modes::{self, isolation, mixed, operations, prefill},
-    schema,
+    modes::{self, Mode, isolation},
 };
 
 /// The description.
 pub fn description() -> Description {
-    use schema::{BROWSING, FILLED, ISOLATION, MIXED, OPERATIONS, PREFILL, SHAPE, TENANTS, TRAINING};
-    Description::new("mlflow-runner", env!("CARGO_PKG_VERSION"), "Makes load on a multi-tenant MLflow")
-        .mode(
-            modes::TRAINING,
-            "Writes experiments with prompts, runs, metrics, parameters and artifacts",
-            &schema::of(&[TENANTS, FILLED, SHAPE, TRAINING], &[]),
-        )
-        .mode(
-            modes::BROWSING,
-            "Reads lists, then experiments, runs and artifacts out of them",
-            &schema::of(&[TENANTS, FILLED, SHAPE, BROWSING], &[]),
-        )
-        .mode(
-            mixed::NAME,
-            "Some train while others browse",
-            &schema::of(&[TENANTS, FILLED, SHAPE, TRAINING, BROWSING, MIXED], &[]),
-        )
-        .mode(
-            prefill::NAME,
-            "Fills tenants with experiments; what is there already counts",
-            &schema::of(&[TENANTS, SHAPE, PREFILL], &[]),
-        )
-        .mode(
-            isolation::NAME,
-            "Tries in every way to see, as one tenant, what another one has",
-            &schema::of(&[TENANTS, FILLED, SHAPE, ISOLATION], &[]),
-        )
-        .mode(
-            operations::NAME,
-            "Single operations, chosen by weights",
-            &schema::of(&[TENANTS, FILLED, SHAPE, BROWSING, OPERATIONS], &["operations"]),
-        )
+    let description =
+        Description::new("mlflow-runner", env!("CARGO_PKG_VERSION"), "Makes load on a multi-tenant MLflow");
+    Mode::describe(description)
         .metric(
             api::ERRORS,
             MetricKind::Counter,

@@ -8,16 +8,16 @@ mod api;
 mod browsing;
 mod created;
 mod description;
-mod exhibit;
+mod fixture;
 mod modes;
 mod operation;
 mod prefill;
 mod preflight;
+mod prepared;
 mod probe;
 mod schema;
 mod shape;
 mod split;
-mod stage;
 mod tally;
 mod tenant;
 mod training;
@@ -26,7 +26,7 @@ use kperf_plugin_sdk::{Description, Entry, Failure, Finding, Iteration, Runner, 
 
 use modes::Mode;
 
-/// The plugin.
+/// The runner, opened in one of its modes.
 pub struct MlflowRunner(Mode);
 
 impl Runner for MlflowRunner {
@@ -39,7 +39,7 @@ impl Runner for MlflowRunner {
     }
 
     async fn setup(scenario: Scenario) -> Result<Vec<u8>, Failure> {
-        modes::setup(&scenario).await
+        Mode::setup(&scenario).await
     }
 
     async fn open(scenario: Scenario, state: Vec<u8>) -> Result<Self, Failure> {

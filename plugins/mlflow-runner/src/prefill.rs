@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use kperf_plugin_sdk::{Failure, clock, log, random};
 
 use crate::{
-    api::{Trouble, experiments},
+    api::{ApiError, experiments},
     shape::Shape,
     tally::Tally,
     tenant::Tenant,
@@ -20,7 +20,7 @@ const TAG: &str = "kperf_prefill";
 /// How often an experiment is tried.
 const TRIES: u32 = 4;
 
-/// How long to wait between two words on how far it has come, at least.
+/// The shortest time between two lines on how far it has come.
 const BETWEEN: Duration = Duration::from_secs(5);
 
 /// What every tenant should have.
@@ -33,8 +33,8 @@ pub struct Prefill<'a> {
     pub at_once: usize,
     /// What names begin with.
     pub marker: &'a str,
-    /// Whether it says how far it has come.
-    pub tells: bool,
+    /// Whether it logs how far it has come.
+    pub logs_progress: bool,
 }
 
 impl Prefill<'_> {
@@ -45,31 +45,32 @@ impl Prefill<'_> {
         let all: u32 = missing.iter().sum();
         let ready = missing.iter().filter(|missing| **missing == 0).count();
         if all == 0 {
-            self.tell(|| format!("{ready} tenants have their {} experiments already", self.experiments));
+            self.log(|| format!("{ready} tenants have their {} experiments already", self.experiments));
             return Ok(());
         }
         let lacking = tenants.len() - ready;
-        self.tell(|| format!("{all} experiments are missing for {lacking} tenants, {ready} are complete"));
+        self.log(|| format!("{all} experiments are missing for {lacking} tenants, {ready} are complete"));
         let units = interleaved(&missing).filter_map(|place| tenants.get(place));
         let mut written = stream::iter(units).map(|tenant| self.experiment(tenant)).buffer_unordered(self.at_once);
-        let (begun, mut told, mut done) = (clock::now(), clock::now(), 0_u32);
+        let (begun, mut logged, mut done) = (clock::now(), clock::now(), 0_u32);
         while let Some(result) = written.next().await {
-            if let Err(trouble) = result {
-                let message = format!("the prefill stops after {done} of {all} experiments: {}", trouble.message);
-                return Err(Failure::new(trouble.kind.word(), message));
+            if let Err(error) = result {
+                return Err(
+                    Failure::from(error).at(format_args!("the prefill stops after {done} of {all} experiments"))
+                );
             }
             done += 1;
             let now = clock::now();
-            if done == all || now - told >= BETWEEN {
-                told = now;
-                self.tell(|| progress(done, all, now - begun));
+            if done == all || now - logged >= BETWEEN {
+                logged = now;
+                self.log(|| progress(done, all, now - begun));
             }
         }
         Ok(())
     }
 
-    fn tell(&self, text: impl FnOnce() -> String) {
-        if self.tells {
+    fn log(&self, text: impl FnOnce() -> String) {
+        if self.logs_progress {
             log::info(&format!("prefill: {}", text()));
         }
     }
@@ -85,23 +86,23 @@ impl Prefill<'_> {
     }
 
     /// Writes an experiment, and tags it once it is complete. One that is not is left as it is, and another one made.
-    async fn experiment(&self, tenant: &Tenant) -> Result<(), Trouble> {
+    async fn experiment(&self, tenant: &Tenant) -> Result<(), ApiError> {
         let job = Job { tenant, shape: self.shape, log_batch: self.log_batch };
         let mut tries = 1;
         loop {
             let mut tally = Tally::default();
             let name = format!("{}-prefill-{:016x}", self.marker, random::next());
             let id = job.experiment(&name, &mut tally).await;
-            let trouble = match (id, tally.first().cloned()) {
-                (_, Some(trouble)) => trouble,
-                (None, None) => Trouble::bad_answer("create_experiment: no answer"),
+            let error = match (id, tally.first().cloned()) {
+                (_, Some(error)) => error,
+                (None, None) => ApiError::bad_answer("create_experiment: no answer"),
                 (Some(id), None) => match experiments::tag(tenant, &id, TAG, &self.shape.word()).await {
                     Ok(()) => return Ok(()),
-                    Err(trouble) => trouble,
+                    Err(error) => error,
                 },
             };
-            if tries == TRIES || !trouble.is_passing() || !clock::sleep(Duration::from_secs(1 << tries)).await {
-                return Err(trouble);
+            if tries == TRIES || !error.is_passing() || !clock::sleep(Duration::from_secs(1 << tries)).await {
+                return Err(error);
             }
             tries += 1;
         }

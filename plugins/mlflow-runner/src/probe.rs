@@ -5,15 +5,15 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    api::{self, Kind, Trouble, artifacts, experiments::Experiment, prompts, prompts::Prompt, trouble},
-    exhibit::{self, Exhibit},
+    api::{self, ApiError, ErrorKind, artifacts, error, experiments::Experiment, prompts, prompts::Prompt},
+    fixture::{self, Fixture},
     tenant::Tenant,
 };
 
 const BASE: &str = "/api/2.0/mlflow";
 const REQUEST_ID: &str = "x-request-id";
 
-/// Something that a tenant tries with another one's exhibit.
+/// Something that a tenant tries with another one's fixture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
     // Lists that must not have it.
@@ -88,13 +88,13 @@ impl Probe {
 }
 
 /// Who looks at what.
-pub struct Scene<'a> {
+pub struct Attempt<'a> {
     pub viewer: &'a Tenant,
     pub owner: &'a Tenant,
     /// The owner's.
-    pub exhibit: &'a Exhibit,
+    pub fixture: &'a Fixture,
     pub marker: &'a str,
-    /// Whose exhibit an experiment is, if it is one.
+    /// Whose fixture an experiment is, if it is one.
     pub owner_of: &'a dyn Fn(&str) -> Option<String>,
 }
 
@@ -111,81 +111,81 @@ pub enum Outcome {
         detail: String,
     },
     /// There was no answer that says.
-    Undecided(Trouble),
+    Undecided(ApiError),
 }
 
 /// Tries one way.
-pub async fn probe(probe: Probe, scene: &Scene<'_>) -> Outcome {
-    let mut request = match request(probe, scene) {
+pub async fn probe(probe: Probe, attempt: &Attempt<'_>) -> Outcome {
+    let mut request = match request(probe, attempt) {
         Ok(request) => request,
-        Err(trouble) => return Outcome::Undecided(trouble),
+        Err(error) => return Outcome::Undecided(error),
     };
     // To be refused is what is expected; 408 and 429 say nothing.
     request.expected = [(200, 407), (409, 428), (430, 499)].map(|(first, last)| StatusRange { first, last }).to_vec();
     request.response_headers = vec![REQUEST_ID.into()];
-    let request = if probe.has_viewer() { scene.viewer.sends(request) } else { request };
-    let answer = request.send().await.map_err(|error| trouble::unanswered(probe.operation(), error));
+    let request = if probe.has_viewer() { attempt.viewer.sends(request) } else { request };
+    let answer = request.send().await.map_err(|error| error::unanswered(probe.operation(), error));
     match answer {
-        Ok(response) => judge(probe, scene, response),
-        Err(trouble) => {
-            count(probe, scene, &trouble);
-            Outcome::Undecided(trouble)
+        Ok(response) => judge(probe, attempt, response),
+        Err(error) => {
+            count(probe, attempt, &error);
+            Outcome::Undecided(error)
         }
     }
 }
 
-fn count(probe: Probe, scene: &Scene<'_>, trouble: &Trouble) {
-    api::count(scene.viewer, probe.operation(), &Err(trouble.clone()));
+fn count(probe: Probe, attempt: &Attempt<'_>, error: &ApiError) {
+    api::count(attempt.viewer, probe.operation(), &Err(error.clone()));
 }
 
 /// What an answer says.
-fn judge(probe: Probe, scene: &Scene<'_>, response: Response) -> Outcome {
+fn judge(probe: Probe, attempt: &Attempt<'_>, response: Response) -> Outcome {
     let request_id = response.headers.iter().find(|(name, _)| name == REQUEST_ID).map(|(_, id)| id.clone());
-    let seen = match trouble::judge(probe.operation(), response) {
-        Ok(response) => seen(probe, scene, &response),
-        Err(trouble) => match trouble.kind {
-            Kind::NotFound | Kind::Denied | Kind::ClientError | Kind::Conflict => Ok(None),
-            _ => Err(trouble),
+    let seen = match error::judge(probe.operation(), response) {
+        Ok(response) => seen(probe, attempt, &response),
+        Err(error) => match error.kind {
+            ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::ClientError | ErrorKind::Conflict => Ok(None),
+            _ => Err(error),
         },
     };
     match seen {
         Ok(None) => Outcome::Kept,
         Ok(Some(detail)) => Outcome::Leak { request_id: request_id.unwrap_or_default(), detail },
-        Err(trouble) => {
-            count(probe, scene, &trouble);
-            Outcome::Undecided(trouble)
+        Err(error) => {
+            count(probe, attempt, &error);
+            Outcome::Undecided(error)
         }
     }
 }
 
-fn request(probe: Probe, scene: &Scene<'_>) -> Result<Request, Trouble> {
-    let Scene { viewer: _, owner, exhibit, marker, .. } = scene;
+fn request(probe: Probe, attempt: &Attempt<'_>) -> Result<Request, ApiError> {
+    let Attempt { viewer: _, owner, fixture, marker, .. } = attempt;
     let operation = probe.operation();
     let get =
         |path: &str, key: &str, value: &str| Request::get(operation, format!("{BASE}{path}?{key}={}", encode(value)));
     let post = |path: &str, body: Value| Request::post(operation, format!("{BASE}{path}")).json(&body);
-    let Exhibit { experiment, run, artifact_uri } = exhibit;
+    let Fixture { experiment, run, artifact_uri } = fixture;
     Ok(match probe {
         Probe::SearchExperiments => post("/experiments/search", json!({ "max_results": 200 }))?,
         Probe::FindExperiment => {
-            let filter = format!("name = '{}'", exhibit::experiment_name(marker));
+            let filter = format!("name = '{}'", fixture::experiment_name(marker));
             post("/experiments/search", json!({ "max_results": 1000, "filter": filter }))?
         }
         Probe::SearchPrompts => {
             let filter =
-                format!("tags.`{}` = 'true' AND name LIKE '{}%'", prompts::IS_PROMPT, exhibit::prompt_prefix(marker));
+                format!("tags.`{}` = 'true' AND name LIKE '{}%'", prompts::IS_PROMPT, fixture::prompt_prefix(marker));
             get("/registered-models/search", "filter", &filter)
         }
         Probe::SearchRuns => post("/runs/search", json!({ "experiment_ids": [experiment], "max_results": 10 }))?,
         Probe::GetExperiment | Probe::WithoutWorkspace => get("/experiments/get", "experiment_id", experiment),
         Probe::GetRun => get("/runs/get", "run_id", run),
-        Probe::GetPrompt => get("/registered-models/get", "name", &exhibit::prompt_name(marker, owner)),
+        Probe::GetPrompt => get("/registered-models/get", "name", &fixture::prompt_name(marker, owner)),
         Probe::ListArtifacts => get("/artifacts/list", "run_id", run),
         // The path without its tenant is looked for among the viewer's own files.
         Probe::FetchArtifact => {
-            Request::get(operation, artifacts::url(&own_path(artifact_uri, owner), exhibit::ARTIFACT)?)
+            Request::get(operation, artifacts::url(&own_path(artifact_uri, owner), fixture::ARTIFACT)?)
         }
-        Probe::FetchArtifactOfWorkspace => Request::get(operation, artifacts::url(artifact_uri, exhibit::ARTIFACT)?),
+        Probe::FetchArtifactOfWorkspace => Request::get(operation, artifacts::url(artifact_uri, fixture::ARTIFACT)?),
         Probe::CreateRun => post("/runs/create", json!({ "experiment_id": experiment, "start_time": 0 }))?,
         Probe::LogMetric => {
             post("/runs/log-metric", json!({ "run_id": run, "key": "probe", "value": 1, "timestamp": 0 }))?
@@ -203,7 +203,7 @@ fn own_path(uri: &str, owner: &Tenant) -> String {
 }
 
 /// What a good answer shows that is another tenant's.
-fn seen(probe: Probe, scene: &Scene<'_>, response: &Response) -> Result<Option<String>, Trouble> {
+fn seen(probe: Probe, attempt: &Attempt<'_>, response: &Response) -> Result<Option<String>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Lists {
@@ -211,18 +211,18 @@ fn seen(probe: Probe, scene: &Scene<'_>, response: &Response) -> Result<Option<S
         registered_models: Vec<Prompt>,
         runs: Vec<Value>,
     }
-    fn read<T: DeserializeOwned>(response: &Response) -> Result<T, Trouble> {
+    fn read<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
         Ok(response.json()?)
     }
-    let (owner, exhibit) = (scene.owner.name(), scene.exhibit);
+    let (owner, fixture) = (attempt.owner.name(), attempt.fixture);
     Ok(match probe {
         Probe::SearchExperiments | Probe::FindExperiment => {
             let lists: Lists = read(response)?;
-            lists.experiments.iter().find_map(|experiment| foreign(experiment, scene))
+            lists.experiments.iter().find_map(|experiment| foreign(experiment, attempt))
         }
         Probe::SearchPrompts => {
             let lists: Lists = read(response)?;
-            let (prefix, own) = (exhibit::prompt_prefix(scene.marker), scene.viewer.name());
+            let (prefix, own) = (fixture::prompt_prefix(attempt.marker), attempt.viewer.name());
             let whose = |prompt: &Prompt| prompt.name.strip_prefix(&prefix).map(str::to_owned);
             let found = lists.registered_models.iter().filter_map(whose).find(|name| name != own);
             found.map(|whose| format!("is shown a prompt of {whose}"))
@@ -230,29 +230,29 @@ fn seen(probe: Probe, scene: &Scene<'_>, response: &Response) -> Result<Option<S
         Probe::SearchRuns => {
             let lists: Lists = read(response)?;
             let runs = lists.runs.len();
-            (runs > 0).then(|| format!("is shown {runs} runs of experiment {} of {owner}", exhibit.experiment))
+            (runs > 0).then(|| format!("is shown {runs} runs of experiment {} of {owner}", fixture.experiment))
         }
         Probe::GetExperiment | Probe::WithoutWorkspace => {
-            Some(format!("can read experiment {} of {owner}", exhibit.experiment))
+            Some(format!("can read experiment {} of {owner}", fixture.experiment))
         }
-        Probe::GetRun => Some(format!("can read run {} of {owner}", exhibit.run)),
+        Probe::GetRun => Some(format!("can read run {} of {owner}", fixture.run)),
         Probe::GetPrompt => Some(format!("can read a prompt of {owner}")),
-        Probe::ListArtifacts => Some(format!("can list the artifacts of run {} of {owner}", exhibit.run)),
+        Probe::ListArtifacts => Some(format!("can list the artifacts of run {} of {owner}", fixture.run)),
         Probe::FetchArtifact | Probe::FetchArtifactOfWorkspace => {
-            Some(format!("can fetch an artifact of run {} of {owner}", exhibit.run))
+            Some(format!("can fetch an artifact of run {} of {owner}", fixture.run))
         }
-        Probe::CreateRun => Some(format!("can create a run in experiment {} of {owner}", exhibit.experiment)),
-        Probe::LogMetric => Some(format!("can log to run {} of {owner}", exhibit.run)),
-        Probe::LogArtifact => Some(format!("can store an artifact in run {} of {owner}", exhibit.run)),
-        Probe::DeleteExperiment => Some(format!("can delete experiment {} of {owner}", exhibit.experiment)),
+        Probe::CreateRun => Some(format!("can create a run in experiment {} of {owner}", fixture.experiment)),
+        Probe::LogMetric => Some(format!("can log to run {} of {owner}", fixture.run)),
+        Probe::LogArtifact => Some(format!("can store an artifact in run {} of {owner}", fixture.run)),
+        Probe::DeleteExperiment => Some(format!("can delete experiment {} of {owner}", fixture.experiment)),
     })
 }
 
 /// Whose an experiment in the viewer's list is, if it is not the viewer's own.
-fn foreign(experiment: &Experiment, scene: &Scene<'_>) -> Option<String> {
-    let own = scene.viewer.name();
+fn foreign(experiment: &Experiment, attempt: &Attempt<'_>) -> Option<String> {
+    let own = attempt.viewer.name();
     let named = Some(experiment.workspace.clone()).filter(|workspace| !workspace.is_empty() && workspace != own);
-    let known = || (scene.owner_of)(&experiment.experiment_id).filter(|owner| owner != own);
+    let known = || (attempt.owner_of)(&experiment.experiment_id).filter(|owner| owner != own);
     let whose = named.or_else(known)?;
     Some(format!("is shown experiment {} of {whose}", experiment.experiment_id))
 }
@@ -265,16 +265,16 @@ mod tests {
 
     fn judged(wanted: Probe, status: u16, body: &str) -> Outcome {
         let (viewer, owner) = (Tenant::new("tenant-2").unwrap(), Tenant::new("tenant-1").unwrap());
-        let exhibit = Exhibit {
+        let fixture = Fixture {
             experiment: "5".into(),
             run: "abc".into(),
             artifact_uri: "mlflow-artifacts:/workspaces/tenant-1/5/abc/artifacts".into(),
         };
         let owner_of = |id: &str| (id == "5").then(|| "tenant-1".to_owned());
-        let scene = Scene { viewer: &viewer, owner: &owner, exhibit: &exhibit, marker: "m", owner_of: &owner_of };
+        let attempt = Attempt { viewer: &viewer, owner: &owner, fixture: &fixture, marker: "m", owner_of: &owner_of };
         let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
         let headers = vec![(REQUEST_ID.to_owned(), "id-7".to_owned())];
-        judge(wanted, &scene, Response { status, headers, body: body.into(), timing })
+        judge(wanted, &attempt, Response { status, headers, body: body.into(), timing })
     }
 
     fn leak(detail: &str) -> Outcome {

@@ -17,13 +17,14 @@ pub const OPERATIONS: &str = include_str!("schema/operations.json");
 
 #[cfg(test)]
 mod tests {
+    use kperf_plugin_sdk::RunnerMode as _;
     use serde_json::{Map, Value};
 
     use super::*;
     use crate::{
         browsing::Pages,
         description::description,
-        modes::{self, Params, isolation, mixed, prefill},
+        modes::{Params, isolation::Isolation, mixed::Mixed, prefill::Prefill, training::Training},
         shape::Shape,
         split::By,
         tenant::{Choice, TenantParams, Workspaces},
@@ -54,7 +55,7 @@ mod tests {
 
     #[test]
     fn defaults_are_the_original_suites() {
-        let mixed = filled_in(mixed::NAME);
+        let mixed = filled_in(Mixed::NAME);
         assert_eq!((mixed.shape, mixed.pages), (Shape::default(), Pages::default()));
         assert_eq!((mixed.split, mixed.training_share, mixed.experiments), (By::Users, 0.2, 1));
         assert!(!mixed.log_batch);
@@ -63,9 +64,9 @@ mod tests {
         assert_eq!((tenants, tenant_name.as_str(), workspaces), (1, "tenant-{n}", Workspaces::Create));
         assert_eq!((tenant_choice, zipf_exponent, tag_tenants), (Choice::Uniform, 1.0, 500));
         assert_eq!((mixed.prefill, mixed.prefill_at_once), (0, 8));
-        let prefill = filled_in(prefill::NAME);
+        let prefill = filled_in(Prefill::NAME);
         assert_eq!((prefill.experiments, prefill.log_batch, prefill.shape), (10, true, Shape::default()));
-        assert!(filled_in(isolation::NAME).write_probes);
-        assert_eq!(filled_in(modes::TRAINING).experiments, 1);
+        assert!(filled_in(Isolation::NAME).write_probes);
+        assert_eq!(filled_in(Training::NAME).experiments, 1);
     }
 }

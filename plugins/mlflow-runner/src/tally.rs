@@ -2,25 +2,25 @@
 
 use kperf_plugin_sdk::{Failure, metrics};
 
-use crate::api::{Kind, Trouble};
+use crate::api::{ApiError, ErrorKind};
 
-/// Counts requests and keeps the first trouble: an iteration goes on as far as it can.
+/// Counts requests and keeps the first error: an iteration goes on as far as it can.
 #[derive(Debug, Default)]
 pub struct Tally {
     requests: u64,
-    first: Option<Trouble>,
+    first: Option<ApiError>,
     stopped: bool,
 }
 
 impl Tally {
     /// The outcome of a request, if it was a good one.
-    pub fn take<T>(&mut self, outcome: Result<T, Trouble>) -> Option<T> {
+    pub fn take<T>(&mut self, outcome: Result<T, ApiError>) -> Option<T> {
         self.requests += 1;
         match outcome {
             Ok(value) => Some(value),
-            Err(trouble) => {
-                self.stopped |= trouble.kind == Kind::Interrupted;
-                self.first.get_or_insert(trouble);
+            Err(error) => {
+                self.stopped |= error.kind == ErrorKind::Interrupted;
+                self.first.get_or_insert(error);
                 None
             }
         }
@@ -30,7 +30,7 @@ impl Tally {
     pub fn check(&mut self, name: &str, holds: bool) {
         metrics::check(name, holds);
         if !holds {
-            self.first.get_or_insert_with(|| Trouble::bad_answer(format!("not so: {name}")));
+            self.first.get_or_insert_with(|| ApiError::bad_answer(format!("not so: {name}")));
         }
     }
 
@@ -44,14 +44,14 @@ impl Tally {
         self.requests
     }
 
-    /// The first trouble, if there was any.
-    pub fn first(&self) -> Option<&Trouble> {
+    /// The first error, if there was any.
+    pub fn first(&self) -> Option<&ApiError> {
         self.first.as_ref()
     }
 
     /// How the iteration ended.
     pub fn end(self) -> Result<(), Failure> {
-        self.first.map_or(Ok(()), |trouble| Err(trouble.into()))
+        self.first.map_or(Ok(()), |error| Err(error.into()))
     }
 }
 
@@ -61,12 +61,12 @@ mod tests {
 
     #[test]
     fn the_first_trouble_counts() {
-        let trouble = |kind| Trouble { kind, message: String::new() };
+        let error = |kind| ApiError { kind, message: String::new() };
         let mut tally = Tally::default();
         assert_eq!(tally.take(Ok(1)), Some(1));
-        assert_eq!(tally.take::<u8>(Err(trouble(Kind::Overload))), None);
+        assert_eq!(tally.take::<u8>(Err(error(ErrorKind::Overload))), None);
         assert!(!tally.is_stopped());
-        tally.take::<u8>(Err(trouble(Kind::Interrupted)));
+        tally.take::<u8>(Err(error(ErrorKind::Interrupted)));
         assert!(tally.is_stopped());
         assert_eq!(tally.requests(), 3);
         assert_eq!(tally.end().unwrap_err().kind, "overload");

@@ -16,25 +16,25 @@ const OTHERS: &str = "others";
 pub struct Tenant {
     name: String,
     tag: String,
-    ours: bool,
+    is_created: bool,
 }
 
 impl Tenant {
     /// The tenant whose workspace has this name.
     ///
     /// # Errors
-    /// A text for people if no workspace can have that name, or the name means all tenants' workspace.
-    pub fn new(name: &str) -> Result<Self, String> {
+    /// A failure of the kind `params` if no workspace can have that name, or the name means all tenants' workspace.
+    pub fn new(name: &str) -> Result<Self, Failure> {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let plain = (2..=63).contains(&name.len()) && name.bytes().all(inner);
         let reserved = matches!(name, "default" | "workspaces" | "api" | "ajax-api" | "static-files");
         if !plain || name.starts_with('-') || name.ends_with('-') || reserved {
-            return Err(format!(
+            return Err(Failure::params(format!(
                 "`{name}` can't be a tenant's workspace: 2 to 63 of a-z, 0-9 and `-`, not first or last; `default` and names \
                  of the server's paths are reserved"
-            ));
+            )));
         }
-        Ok(Self { name: name.to_owned(), tag: name.to_owned(), ours: false })
+        Ok(Self { name: name.to_owned(), tag: name.to_owned(), is_created: false })
     }
 
     /// The workspace's name.
@@ -47,9 +47,14 @@ impl Tenant {
         &self.tag
     }
 
-    /// Whether its workspace was made by this run, and goes with everything in it.
-    pub fn is_ours(&self) -> bool {
-        self.ours
+    /// Whether this run has created its workspace, which goes with everything in it.
+    pub fn is_created(&self) -> bool {
+        self.is_created
+    }
+
+    /// Notes whether this run has created its workspace.
+    pub fn set_created(&mut self, is_created: bool) {
+        self.is_created = is_created;
     }
 
     /// A request made for this tenant.
@@ -111,68 +116,70 @@ impl Default for TenantParams {
     }
 }
 
-/// The tenants of a scenario, at least one, and how one of them is chosen.
+/// The tenants of a scenario.
+pub type Tenants = kperf_plugin_sdk::tenants::Tenants<Tenant>;
+
+impl TenantParams {
+    /// The tenants that the parameters name, at least one.
+    ///
+    /// # Errors
+    /// A failure of the kind `params` if a name is none, or names are the same.
+    pub fn tenants(&self, run: &str) -> Result<Tenants, Failure> {
+        let number = self.tenants.max(1);
+        if number > 1 && !self.tenant_name.contains("{n}") {
+            let message = format!("`tenant_name` needs `{{n}}` for the number of each of the {number} tenants");
+            return Err(Failure::params(message));
+        }
+        let run = run.to_ascii_lowercase();
+        let tenant = |n: u32| {
+            let name = self.tenant_name.replace("{n}", &n.to_string()).replace("{run}", &run);
+            let mut tenant = Tenant::new(&name)?;
+            if n > self.tag_tenants {
+                tenant.tag = OTHERS.into();
+            }
+            Ok::<_, Failure>(tenant)
+        };
+        let mut tenants = Tenants::from(tenant(1)?);
+        for n in 2..=number {
+            tenants.push(tenant(n)?);
+        }
+        Ok(tenants)
+    }
+}
+
+/// Chooses the tenant of each iteration.
 #[derive(Clone, Debug)]
-pub struct Tenants {
-    all: Vec<Tenant>,
+pub struct Chooser {
+    tenants: usize,
     choice: Choice,
     /// For Zipf: the chance that one of the tenants up to this one is chosen.
     chances: Vec<f64>,
 }
 
-impl Tenants {
-    /// The tenants that the parameters name.
-    ///
-    /// # Errors
-    /// A failure of the kind `params` if a name is none, or names are the same.
-    pub fn of(params: &TenantParams, run: &str) -> Result<Self, Failure> {
-        let wrong = |message: String| Failure::new("params", message);
-        let number = params.tenants.max(1);
-        if number > 1 && !params.tenant_name.contains("{n}") {
-            return Err(wrong(format!("`tenant_name` needs `{{n}}` for the number of each of the {number} tenants")));
-        }
-        let mut all = Vec::with_capacity(number as usize);
-        for n in 1..=number {
-            let name = params.tenant_name.replace("{n}", &n.to_string()).replace("{run}", &run.to_ascii_lowercase());
-            let mut tenant = Tenant::new(&name).map_err(wrong)?;
-            if n > params.tag_tenants {
-                tenant.tag = OTHERS.into();
-            }
-            all.push(tenant);
-        }
+impl Chooser {
+    /// Chooses among so many tenants.
+    pub fn new(params: &TenantParams, tenants: usize) -> Self {
         let chances = match params.tenant_choice {
-            Choice::Zipf => zipf(all.len(), params.zipf_exponent),
+            Choice::Zipf => zipf(tenants, params.zipf_exponent),
             Choice::Uniform | Choice::RoundRobin => Vec::new(),
         };
-        Ok(Self { all, choice: params.tenant_choice, chances })
-    }
-
-    /// All of them.
-    pub fn all(&self) -> &[Tenant] {
-        &self.all
-    }
-
-    /// Says whose workspaces were made by this run, each at its tenant's place.
-    pub fn belong(&mut self, ours: &[bool]) {
-        for (tenant, ours) in self.all.iter_mut().zip(ours) {
-            tenant.ours = *ours;
-        }
+        Self { tenants, choice: params.tenant_choice, chances }
     }
 
     /// The place of the tenant for an iteration.
     pub fn choose(&self, user: u32, iteration: u64) -> usize {
-        self.chosen(user, iteration, random::next)
+        self.choose_by(user, iteration, random::next)
     }
 
-    /// As `choose`; `bits` draws 64 random bits.
-    fn chosen(&self, user: u32, iteration: u64, bits: impl FnOnce() -> u64) -> usize {
-        let number = self.all.len().max(1);
+    /// As `choose`; `bits` gives 64 random bits.
+    fn choose_by(&self, user: u32, iteration: u64, bits: impl FnOnce() -> u64) -> usize {
+        let number = self.tenants as u64;
         match self.choice {
-            Choice::Uniform => ((u128::from(bits()) * number as u128) >> 64) as usize,
-            Choice::RoundRobin => (u64::from(user).wrapping_add(iteration) % number as u64) as usize,
+            Choice::Uniform => random::scale(bits(), number) as usize,
+            Choice::RoundRobin => (u64::from(user).wrapping_add(iteration) % number.max(1)) as usize,
             Choice::Zipf => {
-                let roll = (bits() >> 11) as f64 / (1_u64 << 53) as f64;
-                self.chances.partition_point(|chance| *chance <= roll).min(number - 1)
+                let roll = random::share_of(bits());
+                self.chances.partition_point(|chance| *chance <= roll).min(self.tenants.saturating_sub(1))
             }
         }
     }
@@ -195,15 +202,21 @@ mod tests {
     use super::*;
 
     fn tenants(json: &str) -> Result<Tenants, Failure> {
-        Tenants::of(&serde_json::from_str(json).unwrap(), "20261126-R1")
+        params(json).tenants("20261126-R1")
+    }
+
+    fn params(json: &str) -> TenantParams {
+        serde_json::from_str(json).unwrap()
     }
 
     /// How often each tenant is chosen in 10,000 iterations of ten users.
-    fn counts(tenants: &Tenants) -> Vec<usize> {
+    fn counts(json: &str) -> Vec<usize> {
+        let params = params(json);
+        let chooser = Chooser::new(&params, params.tenants as usize);
         let mut state = 7_u64;
-        let mut counts = vec![0; tenants.all().len()];
+        let mut counts = vec![0; params.tenants as usize];
         for number in 0..10_000_u64 {
-            let place = tenants.chosen((number % 10) as u32, number / 10, || {
+            let place = chooser.choose_by((number % 10) as u32, number / 10, || {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 state ^ (state >> 29)
             });
@@ -215,14 +228,14 @@ mod tests {
     #[test]
     fn names_have_their_number_and_the_run() {
         let tenants = tenants(r#"{"tenants":3,"tenant_name":"t-{run}-{n}","tag_tenants":2}"#).unwrap();
-        let names: Vec<_> = tenants.all().iter().map(|it| (it.name(), it.tag())).collect();
+        let names: Vec<_> = tenants.iter().map(|it| (it.name(), it.tag())).collect();
         let expected = [
             ("t-20261126-r1-1", "t-20261126-r1-1"),
             ("t-20261126-r1-2", "t-20261126-r1-2"),
             ("t-20261126-r1-3", "others"),
         ];
         assert_eq!(names, expected);
-        let request = tenants.all()[0].sends(Request::get("o", "/"));
+        let request = tenants.get(0).sends(Request::get("o", "/"));
         assert_eq!(request.headers, [("x-mlflow-workspace".to_owned(), "t-20261126-r1-1".to_owned())]);
     }
 
@@ -238,17 +251,15 @@ mod tests {
     #[test]
     fn uniform_and_round_robin_spread_evenly() {
         for (choice, spread) in [("uniform", 150), ("round-robin", 10)] {
-            let tenants = tenants(&format!(r#"{{"tenants":10,"tenant_choice":"{choice}"}}"#)).unwrap();
-            let counts = counts(&tenants);
+            let counts = counts(&format!(r#"{{"tenants":10,"tenant_choice":"{choice}"}}"#));
             assert!(counts.iter().all(|count| count.abs_diff(1000) <= spread), "{choice}: {counts:?}");
         }
     }
 
     #[test]
     fn zipf_prefers_the_first() {
-        let tenants = tenants(r#"{"tenants":4,"tenant_choice":"zipf"}"#).unwrap();
         // 12, 6, 4 and 3 of 25.
-        let counts = counts(&tenants);
+        let counts = counts(r#"{"tenants":4,"tenant_choice":"zipf"}"#);
         for (count, wanted) in counts.iter().zip([4800_usize, 2400, 1600, 1200]) {
             assert!(count.abs_diff(wanted) < 200, "{counts:?}");
         }

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-/// Reads a duration; the error says what is expected.
+use crate::Failure;
+
+/// Reads a duration.
 ///
 /// # Errors
-/// When the text is empty, a part has no unit, a unit is unknown, or the sum is too large.
-pub fn parse(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration, write for example \"500ms\", \"90s\" or \"1m30s\"");
+/// A failure of the kind `params` that says what is expected: when the text is empty, a part has no unit, a unit is unknown, or
+/// the sum is too large.
+pub fn parse(text: &str) -> Result<Duration, Failure> {
+    let help = "write for example \"500ms\", \"90s\" or \"1m30s\"";
+    let wrong = || Failure::params(format!("`{text}` is not a duration, {help}"));
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
     if rest.is_empty() {
@@ -44,7 +48,7 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 /// When the value is not a string that [`parse`] takes.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    parse(&text).map_err(D::Error::custom)
+    parse(&text).map_err(|failure| D::Error::custom(failure.message))
 }
 
 #[cfg(test)]

@@ -7,6 +7,17 @@ impl Failure {
     pub fn new(kind: &str, message: impl Into<String>) -> Self {
         Self { kind: kind.into(), message: message.into() }
     }
+
+    /// A failure of the kind `params`: the suite's parameters make no sense, and why.
+    pub fn params(message: impl Into<String>) -> Self {
+        Self::new("params", message)
+    }
+
+    /// The same failure, whose message begins with where it happened: `runs.yaml: the file is empty`.
+    #[must_use]
+    pub fn at(self, place: impl std::fmt::Display) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
 }
 
 impl From<Error> for Failure {

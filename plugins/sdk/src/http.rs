@@ -18,6 +18,20 @@ pub fn encode(text: &str) -> String {
     utf8_percent_encode(text, &RESERVED).to_string()
 }
 
+/// Names and values as a query or a form has them: `name=a%20b&page=2`.
+pub fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut form = String::new();
+    for (name, value) in pairs {
+        if !form.is_empty() {
+            form.push('&');
+        }
+        form.push_str(name);
+        form.push('=');
+        form.extend(utf8_percent_encode(value, &RESERVED));
+    }
+    form
+}
+
 impl Request {
     /// A request with a method; `operation` becomes a metric tag, `url` is absolute or a path below the target.
     pub fn new(operation: &str, method: &str, url: impl Into<String>) -> Self {
@@ -159,6 +173,12 @@ mod tests {
     fn what_is_not_plain_is_encoded() {
         assert_eq!(encode("a b/ü~1.json"), "a%20b%2F%C3%BC~1.json");
         assert_eq!(encode("sum(x{a=\"b\"}) + 1"), "sum%28x%7Ba%3D%22b%22%7D%29%20%2B%201");
+    }
+
+    #[test]
+    fn a_form_has_names_and_encoded_values() {
+        assert_eq!(form([("a", "b c"), ("d", "`=1&")]), "a=b%20c&d=%60%3D1%26");
+        assert_eq!(form([]), "");
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! In comes the contract in `wit/`; out go three traits to implement ([`Runner`], [`Collector`], [`Reporter`]), a macro each
 //! to export the implementation, and the host's capabilities as plain Rust ([`http`], [`metrics`], [`clock`], [`log`],
-//! [`artifacts`], [`random`], [`ledger`], [`records`], [`notes`], [`delivery`]). It knows no product and keeps no state beyond
-//! the opened plugin of an instance.
+//! [`artifacts`], [`random`], [`ledger`], [`records`], [`notes`], [`delivery`]). Beside them stands what plugins share: several
+//! [`modes`], the [`tenants`] of a scenario, the [`summary`] that reporters read, parts of JSON [`schema`]s, and values as people and
+//! servers write them ([`quantity`], [`duration`], [`instant`]). It knows no product and keeps no state beyond the opened plugin
+//! of an instance.
 //!
 //! ```ignore
 //! use kperf_plugin_sdk::{Description, Failure, Iteration, Runner, Scenario, export_runner, http::Request};
@@ -44,6 +46,7 @@ pub mod instant;
 pub mod ledger;
 pub mod log;
 pub mod metrics;
+pub mod modes;
 pub mod notes;
 mod params;
 pub mod quantity;
@@ -54,6 +57,7 @@ mod runner;
 pub mod schema;
 mod slot;
 pub mod summary;
+pub mod tenants;
 mod words;
 
 pub use bindings::kperf::plugin::types::{
@@ -63,6 +67,7 @@ pub use bindings::kperf::plugin::types::{
 #[doc(hidden)]
 pub use collector::CollectorComponent;
 pub use collector::{Collection, Collector, ScenarioWindow, Window};
+pub use modes::RunnerMode;
 #[doc(hidden)]
 pub use params::from_json;
 #[doc(hidden)]

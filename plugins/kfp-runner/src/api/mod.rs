@@ -1,6 +1,6 @@
 //! The requests to the Kubeflow Pipelines REST API (v2beta1), each with its operation name.
 //!
-//! Every request is made for a tenant. What the server refuses comes back as `Trouble::Refused` with its status, so that
+//! Every request is made for a tenant. What the server refuses comes back as `ApiError::Refused` with its status, so that
 //! callers can tell "was not done" from "nobody knows".
 
 pub mod experiments;
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use kperf_plugin_sdk::{
     Failure, clock,
-    http::{Request, Response, encode},
+    http::{Request, Response, form},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -23,9 +23,9 @@ use crate::{clock_offset::Exchange, tenant::Tenant};
 /// Where all paths of the API begin.
 pub const BASE: &str = "/apis/v2beta1";
 
-/// Why a request did not bring what was asked for.
+/// Why a request did not bring what was query for.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum ApiError {
     /// The server answered that it won't.
     Refused {
         /// The status.
@@ -37,7 +37,7 @@ pub enum Trouble {
     Unknown(Failure),
 }
 
-impl Trouble {
+impl ApiError {
     /// Whether the server said that it did nothing. It says so with a status of the 400s; behind one of the 500s anything
     /// may have happened.
     pub fn is_refusal(&self) -> bool {
@@ -55,16 +55,16 @@ impl Trouble {
     }
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Refused { message, .. } => Self::new("http-status", message),
-            Trouble::Unknown(failure) => failure,
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        match error {
+            ApiError::Refused { message, .. } => Self::new("http-status", message),
+            ApiError::Unknown(failure) => failure,
         }
     }
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         Self::Unknown(failure)
     }
@@ -79,7 +79,7 @@ pub struct Health {
 }
 
 /// `GET /healthz`, and what its `Date` header tells about the server's clock.
-pub async fn health() -> Result<(Health, Option<Exchange>), Trouble> {
+pub async fn health() -> Result<(Health, Option<Exchange>), ApiError> {
     let mut request = Request::get("healthz", format!("{BASE}/healthz"));
     request.response_headers = vec!["date".into()];
     let sent = clock::wall();
@@ -100,17 +100,17 @@ fn http_date(text: &str) -> Option<f64> {
 ///
 /// A failed status becomes a refusal with the server's own words: the user-facing text if there is one, else the chain of
 /// causes, else what the upload routes say.
-async fn answered(request: Request) -> Result<Response, Trouble> {
+async fn answered(request: Request) -> Result<Response, ApiError> {
     let response = request.send().await.map_err(Failure::from)?;
     success(response)
 }
 
 /// As `answered`, and reads the answer's JSON.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Trouble> {
+async fn read<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     Ok(answered(request).await?.json()?)
 }
 
-fn success(response: Response) -> Result<Response, Trouble> {
+fn success(response: Response) -> Result<Response, ApiError> {
     #[derive(Deserialize)]
     struct Body {
         #[serde(default)]
@@ -131,18 +131,18 @@ fn success(response: Response) -> Result<Response, Trouble> {
     let status = response.status;
     let Ok(body) = response.json::<Body>() else {
         let message = response.success().err().map_or_else(String::new, |failure| failure.message);
-        return Err(Trouble::Refused { status, message });
+        return Err(ApiError::Refused { status, message });
     };
     let detail = body.details.into_iter().map(|detail| detail.message).find(|text| !text.is_empty());
     // For its own errors the server shows nothing but this text; the cause is in the chain.
     let detail = detail.filter(|text| text != "Internal Server Error");
     let text = detail.unwrap_or(if body.message.is_empty() { body.error_message } else { body.message });
     let line: String = text.lines().next().unwrap_or_default().chars().take(300).collect();
-    Err(Trouble::Refused { status, message: format!("the server answers {status}: {line}") })
+    Err(ApiError::Refused { status, message: format!("the server answers {status}: {line}") })
 }
 
 /// Deletes something; what is gone already is fine.
-async fn delete(tenant: &Tenant, operation: &str, url: String) -> Result<(), Trouble> {
+async fn delete(tenant: &Tenant, operation: &str, url: String) -> Result<(), ApiError> {
     let request = tenant.request(operation, "DELETE", url).expect(200).expect(404);
     let response = request.send().await.map_err(Failure::from)?;
     if response.status == 404 { Ok(()) } else { success(response).map(|_| ()) }
@@ -160,17 +160,9 @@ pub fn equals(key: &str, value: &str) -> Value {
 }
 
 /// A path below the API's base with those query parameters that are not empty.
-pub fn query(path: &str, parameters: &[(&str, &str)]) -> String {
-    let mut url = format!("{BASE}{path}");
-    let mut separator = '?';
-    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
-        url.push(separator);
-        url.push_str(name);
-        url.push('=');
-        url.push_str(&encode(value));
-        separator = '&';
-    }
-    url
+pub fn url(path: &str, query: &[(&str, &str)]) -> String {
+    let form = form(query.iter().copied().filter(|(_, value)| !value.is_empty()));
+    if form.is_empty() { format!("{BASE}{path}") } else { format!("{BASE}{path}?{form}") }
 }
 
 /// How long a request took: by the host's measurement, from its first byte to the last byte of the answer.
@@ -186,9 +178,9 @@ mod tests {
 
     fn message(status: u16, body: &str) -> String {
         let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
-        let trouble = success(Response { status, headers: Vec::new(), body: body.into(), timing }).err().unwrap();
-        assert_eq!(trouble.is_refusal(), status < 500);
-        Failure::from(trouble).message
+        let error = success(Response { status, headers: Vec::new(), body: body.into(), timing }).err().unwrap();
+        assert_eq!(error.is_refusal(), status < 500);
+        Failure::from(error).message
     }
 
     #[test]
@@ -204,11 +196,8 @@ mod tests {
 
     #[test]
     fn queries_leave_empty_values_out() {
-        assert_eq!(
-            query("/runs", &[("a", ""), ("b", "x y"), ("c", "ü&=")]),
-            "/apis/v2beta1/runs?b=x%20y&c=%C3%BC%26%3D"
-        );
-        assert_eq!(query("/runs", &[("a", "")]), "/apis/v2beta1/runs");
+        assert_eq!(url("/runs", &[("a", ""), ("b", "x y"), ("c", "ü&=")]), "/apis/v2beta1/runs?b=x%20y&c=%C3%BC%26%3D");
+        assert_eq!(url("/runs", &[("a", "")]), "/apis/v2beta1/runs");
     }
 
     #[test]

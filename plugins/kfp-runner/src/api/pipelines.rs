@@ -6,7 +6,7 @@ use kperf_plugin_sdk::{
 };
 use serde::Deserialize;
 
-use super::{BASE, Trouble, answered, delete, query, read};
+use super::{ApiError, BASE, answered, delete, read};
 use crate::tenant::Tenant;
 
 /// Unlikely in any file; the file is not searched for it.
@@ -52,16 +52,16 @@ impl File {
 }
 
 /// Uploads a pipeline with its first version. Returns the pipeline's id and how long the request took, in seconds.
-pub async fn upload(tenant: &Tenant, name: &str, file: File) -> Result<(String, f64), Trouble> {
-    let url = query("/pipelines/upload", &[("name", name), ("namespace", &tenant.namespace)]);
+pub async fn upload(tenant: &Tenant, name: &str, file: File) -> Result<(String, f64), ApiError> {
+    let url = super::url("/pipelines/upload", &[("name", name), ("namespace", &tenant.namespace)]);
     let response = answered(form(tenant, "upload_pipeline", url, file)).await?;
     let seconds = super::service_time(&response).as_secs_f64();
     Ok((response.json::<Pipeline>()?.pipeline_id, seconds))
 }
 
 /// Uploads another version of a pipeline. Returns its id.
-pub async fn upload_version(tenant: &Tenant, pipeline: &str, name: &str, file: File) -> Result<String, Trouble> {
-    let url = query("/pipelines/upload_version", &[("name", name), ("pipelineid", pipeline)]);
+pub async fn upload_version(tenant: &Tenant, pipeline: &str, name: &str, file: File) -> Result<String, ApiError> {
+    let url = super::url("/pipelines/upload_version", &[("name", name), ("pipelineid", pipeline)]);
     Ok(read::<Version>(form(tenant, "upload_version", url, file)).await?.pipeline_version_id)
 }
 
@@ -78,13 +78,13 @@ fn form(tenant: &Tenant, operation: &str, url: String, file: File) -> kperf_plug
 }
 
 /// The id of a pipeline's latest version.
-pub async fn latest_version(tenant: &Tenant, pipeline: &str) -> Result<String, Trouble> {
+pub async fn latest_version(tenant: &Tenant, pipeline: &str) -> Result<String, ApiError> {
     let parameters = [("page_size", "1"), ("sort_by", "created_at desc")];
-    let url = query(&format!("/pipelines/{pipeline}/versions"), &parameters);
+    let url = super::url(&format!("/pipelines/{pipeline}/versions"), &parameters);
     let versions: Versions = read(tenant.request("list_versions", "GET", url)).await?;
     let version = versions.pipeline_versions.into_iter().next();
     version.map(|version| version.pipeline_version_id).ok_or_else(|| {
-        Trouble::Unknown(Failure::new(
+        ApiError::Unknown(Failure::new(
             "no-version",
             format!("pipeline {pipeline} has no version right after its upload: look at the server's log"),
         ))
@@ -92,17 +92,17 @@ pub async fn latest_version(tenant: &Tenant, pipeline: &str) -> Result<String, T
 }
 
 /// The id of the pipeline with a name, if there is one.
-pub async fn find(tenant: &Tenant, name: &str) -> Result<Option<String>, Trouble> {
-    let url = query(&format!("/pipelines/names/{}", encode(name)), &[("namespace", &tenant.namespace)]);
+pub async fn find(tenant: &Tenant, name: &str) -> Result<Option<String>, ApiError> {
+    let url = super::url(&format!("/pipelines/names/{}", encode(name)), &[("namespace", &tenant.namespace)]);
     let request = tenant.request("find_pipeline", "GET", url).expect(200).expect(404);
     match read::<Pipeline>(request).await {
         Ok(pipeline) => Ok(Some(pipeline.pipeline_id)),
-        Err(trouble) if trouble.is_not_found() => Ok(None),
-        Err(trouble) => Err(trouble),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 /// Deletes a pipeline with its versions.
-pub async fn remove(tenant: &Tenant, id: &str) -> Result<(), Trouble> {
+pub async fn remove(tenant: &Tenant, id: &str) -> Result<(), ApiError> {
     delete(tenant, "delete_pipeline", format!("{BASE}/pipelines/{id}?cascade=true")).await
 }

@@ -4,7 +4,7 @@ use kperf_plugin_sdk::clock;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BASE, Trouble, answered, delete, equals, filter, query, read,
+    ApiError, BASE, answered, delete, equals, filter, read,
     runs::{Config, Reference},
 };
 use crate::{clock_offset::Exchange, tenant::Tenant, timestamp::Timestamp};
@@ -56,7 +56,7 @@ fn as_text<S: serde::Serializer>(number: &u32, serializer: S) -> Result<S::Ok, S
 }
 
 /// Creates a recurring run, and tells what the answer says about the server's clock.
-pub async fn create(tenant: &Tenant, run: &NewRecurringRun<'_>) -> Result<(RecurringRun, Option<Exchange>), Trouble> {
+pub async fn create(tenant: &Tenant, run: &NewRecurringRun<'_>) -> Result<(RecurringRun, Option<Exchange>), ApiError> {
     let request = tenant.request("create_recurring_run", "POST", format!("{BASE}/recurringruns")).json(run)?;
     let sent = clock::wall();
     let run: RecurringRun = read(request).await?;
@@ -66,21 +66,22 @@ pub async fn create(tenant: &Tenant, run: &NewRecurringRun<'_>) -> Result<(Recur
 }
 
 /// Switches a recurring run on or off.
-pub async fn switch(tenant: &Tenant, id: &str, on: bool) -> Result<(), Trouble> {
+pub async fn switch(tenant: &Tenant, id: &str, on: bool) -> Result<(), ApiError> {
     let (operation, verb) = if on { ("enable_recurring_run", "enable") } else { ("disable_recurring_run", "disable") };
     answered(tenant.request(operation, "POST", format!("{BASE}/recurringruns/{id}:{verb}"))).await.map(|_| ())
 }
 
 /// The ids of the recurring runs with exactly this name.
-pub async fn find(tenant: &Tenant, name: &str) -> Result<Vec<String>, Trouble> {
+pub async fn find(tenant: &Tenant, name: &str) -> Result<Vec<String>, ApiError> {
     let filter = filter(&[equals("name", name)]);
-    let url = query("/recurringruns", &[("namespace", &tenant.namespace), ("page_size", "200"), ("filter", &filter)]);
+    let url =
+        super::url("/recurringruns", &[("namespace", &tenant.namespace), ("page_size", "200"), ("filter", &filter)]);
     let found: RecurringRuns = read(tenant.request("find_recurring_runs", "GET", url)).await?;
     Ok(found.recurring_runs.into_iter().map(|run| run.recurring_run_id).collect())
 }
 
 /// Deletes a recurring run; the runs that it has produced stay.
-pub async fn remove(tenant: &Tenant, id: &str) -> Result<(), Trouble> {
+pub async fn remove(tenant: &Tenant, id: &str) -> Result<(), ApiError> {
     delete(tenant, "delete_recurring_run", format!("{BASE}/recurringruns/{id}")).await
 }
 

@@ -3,7 +3,7 @@
 use kperf_plugin_sdk::http::{Request, Response};
 use serde::Deserialize;
 
-use super::{BASE, Trouble, answered, query};
+use super::{ApiError, BASE, answered};
 use crate::tenant::Tenant;
 
 /// A kind of thing that the server keeps.
@@ -55,9 +55,9 @@ pub struct Id {
     pub pipeline: String,
 }
 
-/// How a list is asked for; empty texts are left out.
+/// How a list is query for; empty texts are left out.
 #[derive(Clone, Debug, Default)]
-pub struct Asked<'a> {
+pub struct ListQuery<'a> {
     pub page_size: &'a str,
     pub token: &'a str,
     pub sort: &'a str,
@@ -84,31 +84,31 @@ pub fn get_request(tenant: &Tenant, resource: Resource, id: &Id) -> Request {
 }
 
 /// Reads one thing; its content is thrown away. Returns how long that took, in seconds.
-pub async fn get(request: Request) -> Result<f64, Trouble> {
+pub async fn get(request: Request) -> Result<f64, ApiError> {
     let response = answered(request.discard()).await?;
     Ok(super::service_time(&response).as_secs_f64())
 }
 
 /// The request for a page of a list. `pipeline` is whose versions are meant.
-pub fn list_request(tenant: &Tenant, resource: Resource, pipeline: &str, asked: &Asked<'_>) -> Request {
+pub fn list_request(tenant: &Tenant, resource: Resource, pipeline: &str, query: &ListQuery<'_>) -> Request {
     let namespace = if resource == Resource::Versions { "" } else { tenant.namespace.as_str() };
     let parameters = [
         ("namespace", namespace),
-        ("page_size", asked.page_size),
-        ("page_token", asked.token),
-        ("sort_by", asked.sort),
-        ("filter", asked.filter),
+        ("page_size", query.page_size),
+        ("page_token", query.token),
+        ("sort_by", query.sort),
+        ("filter", query.filter),
     ];
-    tenant.request(resource.operations().1, "GET", query(&resource.path(pipeline), &parameters))
+    tenant.request(resource.operations().1, "GET", super::url(&resource.path(pipeline), &parameters))
 }
 
 /// Reads a page.
-pub async fn list(request: Request, resource: Resource) -> Result<Page, Trouble> {
+pub async fn list(request: Request, resource: Resource) -> Result<Page, ApiError> {
     let response = answered(request).await?;
     page(&response, resource)
 }
 
-fn page(response: &Response, resource: Resource) -> Result<Page, Trouble> {
+fn page(response: &Response, resource: Resource) -> Result<Page, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Rows {
@@ -172,8 +172,8 @@ mod tests {
         let tenant = Tenant { namespace: "ns".into(), ..Tenant::default() };
         let id = Id { id: "V".into(), pipeline: "P".into() };
         assert_eq!(get_request(&tenant, Resource::Versions, &id).url, "/apis/v2beta1/pipelines/P/versions/V");
-        let asked = Asked { page_size: "5", sort: "name desc", ..Asked::default() };
-        let url = list_request(&tenant, Resource::Runs, "", &asked).url;
+        let query = ListQuery { page_size: "5", sort: "name desc", ..ListQuery::default() };
+        let url = list_request(&tenant, Resource::Runs, "", &query).url;
         assert_eq!(url, "/apis/v2beta1/runs?namespace=ns&page_size=5&sort_by=name%20desc");
     }
 }

@@ -4,8 +4,8 @@ use kperf_plugin_sdk::clock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{BASE, Trouble, delete, equals, filter, query, read};
-use crate::{clock_offset::Exchange, run::Run, tenant::Tenant};
+use super::{ApiError, BASE, delete, equals, filter, read};
+use crate::{clock_offset::Exchange, prepared::TenantPipeline, run::Run, tenant::Tenant};
 
 /// The states in which a run stays.
 pub const FINAL: [&str; 4] = ["SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"];
@@ -34,6 +34,12 @@ pub struct Reference<'a> {
     pub pipeline_version_id: &'a str,
 }
 
+impl<'a> From<&'a TenantPipeline> for Reference<'a> {
+    fn from(of: &'a TenantPipeline) -> Self {
+        Self { pipeline_id: &of.pipeline, pipeline_version_id: &of.version }
+    }
+}
+
 /// What a run is given.
 #[derive(Serialize)]
 pub struct Config<'a> {
@@ -42,7 +48,7 @@ pub struct Config<'a> {
 }
 
 /// Starts a run, and tells what the answer says about the server's clock.
-pub async fn create(tenant: &Tenant, run: &NewRun<'_>) -> Result<(Run, Option<Exchange>), Trouble> {
+pub async fn create(tenant: &Tenant, run: &NewRun<'_>) -> Result<(Run, Option<Exchange>), ApiError> {
     let request = tenant.request("create_run", "POST", format!("{BASE}/runs")).json(run)?;
     let sent = clock::wall();
     let run: Run = read(request).await?;
@@ -52,23 +58,23 @@ pub async fn create(tenant: &Tenant, run: &NewRun<'_>) -> Result<(Run, Option<Ex
 }
 
 /// One run.
-pub async fn get(tenant: &Tenant, id: &str) -> Result<Run, Trouble> {
+pub async fn get(tenant: &Tenant, id: &str) -> Result<Run, ApiError> {
     read(tenant.request("get_run", "GET", format!("{BASE}/runs/{id}"))).await
 }
 
 /// Those of the runs with these ids that have ended; all of them if `ended` is false, for a server that can't filter by state.
-pub async fn list(tenant: &Tenant, ids: &[String], ended: bool) -> Result<Vec<Run>, Trouble> {
+pub async fn list(tenant: &Tenant, ids: &[String], ended: bool) -> Result<Vec<Run>, ApiError> {
     let mut predicates = vec![json!({"operation": "IN", "key": "run_id", "string_values": {"values": ids}})];
     if ended {
         predicates.push(json!({"operation": "IN", "key": "state", "string_values": {"values": FINAL}}));
     }
     let filter = filter(&predicates);
-    let url = query("/runs", &[("namespace", &tenant.namespace), ("page_size", "200"), ("filter", &filter)]);
+    let url = super::url("/runs", &[("namespace", &tenant.namespace), ("page_size", "200"), ("filter", &filter)]);
     Ok(read::<Runs>(tenant.request("list_runs", "GET", url)).await?.runs)
 }
 
 /// The latest runs that a recurring run has produced, at most `most` (up to 200).
-pub async fn of_recurring(tenant: &Tenant, recurring: &str, most: usize) -> Result<Vec<Run>, Trouble> {
+pub async fn of_recurring(tenant: &Tenant, recurring: &str, most: usize) -> Result<Vec<Run>, ApiError> {
     let filter = filter(&[equals("recurring_run_id", recurring)]);
     let size = most.clamp(1, 200).to_string();
     let parameters = [
@@ -77,25 +83,25 @@ pub async fn of_recurring(tenant: &Tenant, recurring: &str, most: usize) -> Resu
         ("sort_by", "created_at desc"),
         ("filter", &filter),
     ];
-    Ok(read::<Runs>(tenant.request("list_runs", "GET", query("/runs", &parameters))).await?.runs)
+    Ok(read::<Runs>(tenant.request("list_runs", "GET", super::url("/runs", &parameters))).await?.runs)
 }
 
 /// The ids of the runs with exactly this name.
-pub async fn find(tenant: &Tenant, name: &str) -> Result<Vec<String>, Trouble> {
+pub async fn find(tenant: &Tenant, name: &str) -> Result<Vec<String>, ApiError> {
     let filter = filter(&[equals("name", name)]);
-    let url = query("/runs", &[("namespace", &tenant.namespace), ("page_size", "200"), ("filter", &filter)]);
+    let url = super::url("/runs", &[("namespace", &tenant.namespace), ("page_size", "200"), ("filter", &filter)]);
     let runs: Runs = read(tenant.request("find_runs", "GET", url)).await?;
     Ok(runs.runs.into_iter().map(|run| run.run_id).collect())
 }
 
 /// How many runs there are.
-pub async fn count(tenant: &Tenant) -> Result<u64, Trouble> {
-    let url = query("/runs", &[("namespace", &tenant.namespace), ("page_size", "1")]);
+pub async fn count(tenant: &Tenant) -> Result<u64, ApiError> {
+    let url = super::url("/runs", &[("namespace", &tenant.namespace), ("page_size", "1")]);
     Ok(read::<Runs>(tenant.request("count_runs", "GET", url)).await?.total_size)
 }
 
 /// Deletes a run; one that is gone already is fine.
-pub async fn remove(tenant: &Tenant, id: &str) -> Result<(), Trouble> {
+pub async fn remove(tenant: &Tenant, id: &str) -> Result<(), ApiError> {
     delete(tenant, "delete_run", format!("{BASE}/runs/{id}")).await
 }
 

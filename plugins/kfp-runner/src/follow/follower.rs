@@ -1,10 +1,10 @@
-//! Who asks the server when about which runs, so that many iterations wait for their runs with few requests.
+//! Who polls which runs when, so that many iterations wait for their runs with few requests.
 //!
-//! Every iteration sleeps until its own run is due to be looked at. The first that wakes asks in one request about up to
-//! `BATCH` runs, those whose last look is the longest ago; the others find the answer when they wake. There is no poller
+//! Every iteration sleeps until its own run is due to be polled. The first that wakes polls in one request up to
+//! `BATCH` runs, those whose last poll is the longest ago; the others find the answer when they wake. There is no poller
 //! beside the iterations, and nobody has to be woken by somebody else. Pure: times come in as arguments.
 //!
-//! Two bounds hold. *Lag*: a run is looked at every tenth of what runs take, within bounds. *Cost*: an instance sends one
+//! Two bounds hold. *Lag*: a run is polled every tenth of what runs take, within bounds. *Cost*: an instance sends one
 //! request at a time, and none earlier than `Pace::gap` after the one before; the gap grows with the number of instances
 //! that the scenario can have, so that all of them together stay below `BUDGET`. Where both can't be kept, the cost is.
 
@@ -23,10 +23,10 @@ pub const BUDGET: f64 = 15.0;
 /// How many users an instance has by the host's default.
 const GROUP: u32 = 128;
 
-/// The shortest time between two looks at a run.
+/// The shortest time between two polls of a run.
 const SHORTEST: Duration = Duration::from_millis(200);
 
-/// How often to look at a run while it is not known how long runs take.
+/// How often to poll a run while it is not known how long runs take.
 const UNKNOWN: Duration = Duration::from_secs(1);
 
 /// How soon to look for the answer to a request that another iteration has sent: at the least, and at the most.
@@ -35,10 +35,10 @@ const RECHECK: (Duration, Duration) = (Duration::from_millis(20), Duration::from
 /// A request of which nothing was heard for so long has been lost with the iteration that sent it.
 const LOST: Duration = Duration::from_secs(120);
 
-/// How often to ask.
+/// How often to poll.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// The longest time between two looks at a run, as far as the budget allows it.
+    /// The longest time between two polls of a run, as far as the budget allows it.
     pub longest: Duration,
     /// The shortest time between two requests of an instance.
     pub gap: Duration,
@@ -65,27 +65,27 @@ pub struct Follower<R> {
     /// How long an answer takes, likewise.
     answer: Duration,
     /// When the request was sent that is on its way.
-    asking: Option<Duration>,
-    /// Before this, nobody asks.
+    polling: Option<Duration>,
+    /// Before this, nobody polls.
     not_before: Duration,
     runs: BTreeMap<String, Entry<R>>,
 }
 
 struct Entry<R> {
-    /// Runs of different scopes can't be asked about together.
+    /// Runs of different scopes can't be query about together.
     scope: usize,
     submitted: Duration,
-    looked: Duration,
+    polled: Duration,
     ended: Option<(Duration, R)>,
 }
 
 /// What an iteration that waits for a run should do next.
 #[derive(Debug, PartialEq)]
-pub enum Step<R> {
-    /// Wait so long, then ask again what to do.
+pub enum Action<R> {
+    /// Wait so long, then ask the follower again.
     Sleep(Duration),
-    /// Ask the server about these runs of a scope, then call `answered`.
-    Ask {
+    /// Poll these runs of a scope, then call `answered`.
+    Poll {
         /// The scope of all of them.
         scope: usize,
         /// Their ids.
@@ -107,7 +107,7 @@ impl<R> Follower<R> {
             pace,
             expected: None,
             answer: Duration::ZERO,
-            asking: None,
+            polling: None,
             not_before: Duration::ZERO,
             runs: BTreeMap::new(),
         }
@@ -115,7 +115,7 @@ impl<R> Follower<R> {
 
     /// Begins to wait for a run.
     pub fn follow(&mut self, scope: usize, id: &str, submitted: Duration, now: Duration) {
-        self.runs.insert(id.to_owned(), Entry { scope, submitted, looked: now, ended: None });
+        self.runs.insert(id.to_owned(), Entry { scope, submitted, polled: now, ended: None });
     }
 
     /// Stops waiting for a run.
@@ -124,48 +124,48 @@ impl<R> Follower<R> {
     }
 
     /// What the iteration that waits for a run should do. A run that has ended is forgotten with the answer.
-    pub fn step(&mut self, id: &str, now: Duration) -> Step<R> {
+    pub fn next_action(&mut self, id: &str, now: Duration) -> Action<R> {
         // Only the run's own iteration forgets it, so it is there; sleeping is harmless if it is not.
-        let Some(entry) = self.runs.get_mut(id) else { return Step::Sleep(self.pace.longest) };
+        let Some(entry) = self.runs.get_mut(id) else { return Action::Sleep(self.pace.longest) };
         if let Some((seen, run)) = entry.ended.take() {
             self.runs.remove(id);
-            return Step::Ended { seen, run };
+            return Action::Ended { seen, run };
         }
-        let due = entry.looked + self.interval();
-        if let Some(since) = self.asking.filter(|since| now < *since + LOST) {
+        let due = entry.polled + self.interval();
+        if let Some(since) = self.polling.filter(|since| now < *since + LOST) {
             let left = (since + self.answer).saturating_sub(now);
-            return Step::Sleep(left.clamp(RECHECK.0, RECHECK.1));
+            return Action::Sleep(left.clamp(RECHECK.0, RECHECK.1));
         }
         let due = due.max(self.not_before);
         if due > now {
-            return Step::Sleep(due - now);
+            return Action::Sleep(due - now);
         }
-        self.take(now)
+        self.choose(now)
     }
 
-    /// Chooses the runs to ask about: the one whose last look is the longest ago, and of its scope those that are due
+    /// Chooses the runs to poll: the one whose last poll is the longest ago, and of its scope those that are due
     /// within half an interval.
-    fn take(&mut self, now: Duration) -> Step<R> {
+    fn choose(&mut self, now: Duration) -> Action<R> {
         let soon = now + self.interval() / 2;
         let interval = self.interval();
         let waiting = || self.runs.iter().filter(|(_, entry)| entry.ended.is_none());
-        let oldest = waiting().min_by_key(|(_, entry)| entry.looked);
-        let Some(scope) = oldest.map(|(_, entry)| entry.scope) else { return Step::Sleep(SHORTEST) };
+        let oldest = waiting().min_by_key(|(_, entry)| entry.polled);
+        let Some(scope) = oldest.map(|(_, entry)| entry.scope) else { return Action::Sleep(SHORTEST) };
         let mut due: Vec<(Duration, &String)> = waiting()
-            .filter(|(_, entry)| entry.scope == scope && entry.looked + interval <= soon)
-            .map(|(id, entry)| (entry.looked, id))
+            .filter(|(_, entry)| entry.scope == scope && entry.polled + interval <= soon)
+            .map(|(id, entry)| (entry.polled, id))
             .collect();
         due.sort_unstable();
         let ids = due.into_iter().take(BATCH).map(|(_, id)| id.clone()).collect();
-        self.asking = Some(now);
+        self.polling = Some(now);
         self.not_before = now + self.pace.gap;
-        Step::Ask { scope, ids }
+        Action::Poll { scope, ids }
     }
 
-    /// Takes in the answer for a batch: the runs of it that have ended. All others are looked at again later, also when
+    /// Takes in the answer for a batch: the runs of it that have ended. All others are polled again later, also when
     /// there was no answer at all.
     pub fn answered(&mut self, batch: &[String], ended: impl IntoIterator<Item = (String, R)>, now: Duration) {
-        if let Some(sent) = self.asking.take() {
+        if let Some(sent) = self.polling.take() {
             self.answer = average(Some(self.answer), now.saturating_sub(sent));
         }
         let batch: BTreeSet<&String> = batch.iter().collect();
@@ -175,7 +175,7 @@ impl<R> Follower<R> {
             self.expected = Some(average(self.expected, now.saturating_sub(entry.submitted)));
         }
         for (_, entry) in self.runs.iter_mut().filter(|(id, _)| batch.contains(id)) {
-            entry.looked = now;
+            entry.polled = now;
         }
     }
 

@@ -14,47 +14,47 @@ fn following(ids: &[&str]) -> Follower<u8> {
     follower
 }
 
-fn asked(follower: &mut Follower<u8>, id: &str, now: Duration) -> Vec<String> {
-    match follower.step(id, now) {
-        Step::Ask { ids, .. } => ids,
+fn polled(follower: &mut Follower<u8>, id: &str, now: Duration) -> Vec<String> {
+    match follower.next_action(id, now) {
+        Action::Poll { ids, .. } => ids,
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn one_iteration_asks_for_all() {
+fn one_iteration_polls_for_all() {
     let mut follower = following(&["a", "b", "c"]);
-    assert_eq!(follower.step("b", Duration::ZERO), Step::Sleep(UNKNOWN));
-    let batch = asked(&mut follower, "b", UNKNOWN);
+    assert_eq!(follower.next_action("b", Duration::ZERO), Action::Sleep(UNKNOWN));
+    let batch = polled(&mut follower, "b", UNKNOWN);
     assert_eq!(batch, ["a", "b", "c"]);
-    assert_eq!(follower.step("a", UNKNOWN), Step::Sleep(RECHECK.0));
+    assert_eq!(follower.next_action("a", UNKNOWN), Action::Sleep(RECHECK.0));
     follower.answered(&batch, [("c".to_owned(), 7)], seconds(1.5));
-    assert_eq!(follower.step("c", seconds(1.6)), Step::Ended { seen: seconds(1.5), run: 7 });
-    assert!(matches!(follower.step("a", seconds(1.5)), Step::Sleep(_)));
+    assert_eq!(follower.next_action("c", seconds(1.6)), Action::Ended { seen: seconds(1.5), run: 7 });
+    assert!(matches!(follower.next_action("a", seconds(1.5)), Action::Sleep(_)));
 }
 
 #[test]
 fn runs_that_are_not_nearly_due_are_left_alone() {
     let mut follower = following(&["a"]);
     follower.follow(0, "late", seconds(0.9), seconds(0.9));
-    assert_eq!(asked(&mut follower, "a", UNKNOWN), ["a"]);
+    assert_eq!(polled(&mut follower, "a", UNKNOWN), ["a"]);
 }
 
 #[test]
 fn a_request_that_failed_is_tried_again() {
     let mut follower = following(&["a"]);
-    let batch = asked(&mut follower, "a", UNKNOWN);
+    let batch = polled(&mut follower, "a", UNKNOWN);
     follower.answered(&batch, [], UNKNOWN);
-    assert_eq!(follower.step("a", UNKNOWN), Step::Sleep(UNKNOWN));
-    assert_eq!(asked(&mut follower, "a", UNKNOWN * 2), batch);
+    assert_eq!(follower.next_action("a", UNKNOWN), Action::Sleep(UNKNOWN));
+    assert_eq!(polled(&mut follower, "a", UNKNOWN * 2), batch);
 }
 
 #[test]
 fn a_request_that_was_lost_blocks_nobody_for_ever() {
     let mut follower = following(&["a", "b"]);
-    asked(&mut follower, "a", UNKNOWN);
-    assert!(matches!(follower.step("b", UNKNOWN + LOST / 2), Step::Sleep(_)));
-    assert_eq!(asked(&mut follower, "b", UNKNOWN + LOST), ["a", "b"]);
+    polled(&mut follower, "a", UNKNOWN);
+    assert!(matches!(follower.next_action("b", UNKNOWN + LOST / 2), Action::Sleep(_)));
+    assert_eq!(polled(&mut follower, "b", UNKNOWN + LOST), ["a", "b"]);
 }
 
 #[test]
@@ -64,38 +64,38 @@ fn many_runs_take_turns() {
     let mut now = UNKNOWN;
     let mut seen = BTreeSet::new();
     for _ in 0..3 {
-        let batch = asked(&mut follower, "000", now);
+        let batch = polled(&mut follower, "000", now);
         assert!(batch.len() <= BATCH);
         follower.answered(&batch, [], now);
         seen.extend(batch);
-        // Whoever is due next asks; the gap passes first.
+        // The one that is due next polls; the gap passes first.
         now += seconds(0.1);
         if let Some(next) = ids.iter().find(|id| !seen.contains(*id)) {
-            assert!(matches!(follower.step(next, now), Step::Ask { .. }));
-            follower.asking = None;
+            assert!(matches!(follower.next_action(next, now), Action::Poll { .. }));
+            follower.polling = None;
             follower.not_before = now;
-            follower.runs.get_mut("000").unwrap().looked = Duration::ZERO;
+            follower.runs.get_mut("000").unwrap().polled = Duration::ZERO;
         }
     }
     assert_eq!(seen.len(), 300);
 }
 
 #[test]
-fn runs_of_several_scopes_are_asked_about_apart() {
+fn runs_of_several_scopes_are_polled_apart() {
     let mut follower = following(&["a"]);
     follower.follow(1, "b", Duration::ZERO, Duration::ZERO);
-    let first = asked(&mut follower, "a", UNKNOWN);
+    let first = polled(&mut follower, "a", UNKNOWN);
     assert_eq!(first, ["a"]);
     follower.answered(&first, [], UNKNOWN);
     // Only after the gap, whoever wakes first.
-    assert!(matches!(follower.step("b", UNKNOWN), Step::Sleep(_)));
-    assert_eq!(follower.step("b", UNKNOWN * 2), Step::Ask { scope: 1, ids: vec!["b".into()] });
+    assert!(matches!(follower.next_action("b", UNKNOWN), Action::Sleep(_)));
+    assert_eq!(follower.next_action("b", UNKNOWN * 2), Action::Poll { scope: 1, ids: vec!["b".into()] });
 }
 
 #[test]
 fn the_interval_follows_the_runs() {
     let mut follower = following(&["a"]);
-    let batch = asked(&mut follower, "a", seconds(30.0));
+    let batch = polled(&mut follower, "a", seconds(30.0));
     follower.answered(&batch, [("a".to_owned(), 0)], seconds(30.0));
     assert_eq!(follower.interval(), seconds(3.0));
     follower.expected = Some(seconds(600.0));
@@ -105,10 +105,10 @@ fn the_interval_follows_the_runs() {
 }
 
 #[test]
-fn a_forgotten_run_is_not_asked_about() {
+fn a_forgotten_run_is_not_polled() {
     let mut follower = following(&["a", "b"]);
     follower.forget("a");
-    assert_eq!(asked(&mut follower, "b", UNKNOWN), ["b"]);
+    assert_eq!(polled(&mut follower, "b", UNKNOWN), ["b"]);
 }
 
 /// What following costs, and how late ends are seen.
@@ -147,14 +147,14 @@ fn play(users: u32, scopes: usize, lasting: Duration, longest: Duration) -> Outc
             instances[instance].answered(&batch, ended, at);
         }
         let instance = (user / GROUP) as usize;
-        let next = match instances[instance].step(&user.to_string(), now) {
-            Step::Sleep(duration) => now + duration.max(Duration::from_millis(1)),
-            Step::Ask { ids, .. } => {
+        let next = match instances[instance].next_action(&user.to_string(), now) {
+            Action::Sleep(duration) => now + duration.max(Duration::from_millis(1)),
+            Action::Poll { ids, .. } => {
                 requests += 1;
                 answers.insert((now + ANSWER, instance), ids);
                 now + ANSWER
             }
-            Step::Ended { seen, .. } => {
+            Action::Ended { seen, .. } => {
                 let (round, end) = ends[user as usize];
                 longest_lag = longest_lag.max(seen - end);
                 ends[user as usize] = (round + 1, now + length(user, round + 1));

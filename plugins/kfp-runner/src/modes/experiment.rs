@@ -2,17 +2,15 @@
 //! ends.
 
 use futures_util::future::join_all;
-use kperf_plugin_sdk::{Failure, Iteration, Scenario, clock, metrics::Sample};
+use kperf_plugin_sdk::{Failure, Iteration, RunnerMode, Scenario, clock, metrics::Sample};
 use serde::Deserialize;
 
+use super::PipelineRuns;
 use crate::{
-    params::{Common, PipelineParams},
-    runs::{Runs, Wanted},
-    stage::{self, Stage},
-    tenant::Tenants,
+    params::{Common, PipelineParams, yes},
+    prepared::{self, Prepared, RunsIn, TenantPipeline},
+    schema,
 };
-
-pub const NAME: &str = "EXPERIMENT";
 
 #[derive(Debug, Deserialize)]
 pub struct Params {
@@ -30,78 +28,47 @@ fn one() -> u32 {
     1
 }
 
-fn yes() -> bool {
-    true
-}
-
 pub struct Experiment {
-    params: Params,
-    marker: String,
-    stage: Stage,
-    runs: Runs,
+    pipeline: PipelineRuns,
+    /// How many runs an experiment has.
+    runs: u32,
 }
 
-pub async fn setup(scenario: &Scenario) -> Result<Stage, Failure> {
-    let params: Params = scenario.params()?;
-    let tenants = Tenants::of(&params.common.tenants)?;
-    let (file, graph) = stage::prepare(&params.pipeline).await?;
-    let marker = params.common.marker(scenario);
-    let mut places = Vec::with_capacity(tenants.all().len());
-    for tenant in tenants.all() {
-        let (pipeline, version) = stage::upload(tenant, &marker, file.clone()).await?;
-        places.push(stage::Place { pipeline, version, experiment: String::new() });
+impl RunnerMode for Experiment {
+    const NAME: &str = "EXPERIMENT";
+    const DESCRIPTION: &str = "Creates an experiment, runs a pipeline in it and waits for the ends";
+    type State = Prepared;
+
+    fn parameters() -> String {
+        schema::of(&[schema::COMMON, schema::PIPELINE, schema::EXPERIMENT], &["pipeline"])
     }
-    Ok(Stage { places, graph })
-}
 
-impl Experiment {
-    pub fn open(scenario: &Scenario, stage: Stage) -> Result<Self, Failure> {
+    async fn setup(scenario: &Scenario) -> Result<Prepared, Failure> {
         let params: Params = scenario.params()?;
-        let marker = params.common.marker(scenario);
-        let runs = super::runs(scenario, &params.common)?;
-        Ok(Self { params, marker, stage, runs })
+        Prepared::new(scenario, &params.common, &params.pipeline, RunsIn::ExperimentOfIteration).await
     }
 
-    pub async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
-        let tenant = self.runs.tenants.index(iteration.user);
-        let name = format!("{}.{}.{}", self.marker, iteration.user, iteration.number);
+    fn open(scenario: &Scenario, prepared: Prepared) -> Result<Self, Failure> {
+        let Params { common, pipeline, runs, wait } = scenario.params()?;
+        Ok(Self { pipeline: PipelineRuns::open(scenario, &common, pipeline, wait, prepared)?, runs })
+    }
+
+    async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
+        let (place, of) = self.pipeline.of_iteration(iteration);
+        let tenant = self.pipeline.runs.tenants.get(place);
+        let name = self.pipeline.name(iteration);
         let began = clock::now();
-        let experiment = stage::create_experiment(&self.runs.tenants.get(tenant), &name).await?;
+        let experiment = prepared::create_experiment(tenant, &name).await?;
         Sample::new("kfp_experiment_submit_duration", (clock::now() - began).as_secs_f64()).emit();
-        let runs = (0..self.params.runs).map(|number| self.run(tenant, &experiment, &name, number, iteration));
-        let ends: Vec<Result<(), Failure>> = join_all(runs).await;
+        let of = TenantPipeline { experiment, ..of };
+        let run = async |number| self.pipeline.run(place, &format!("{name}.{number}"), &of, iteration).await;
+        let ends: Vec<Result<(), Failure>> = join_all((0..self.runs).map(run)).await;
         let failed = ends.iter().filter(|end| end.is_err()).count();
-        let first = ends.into_iter().find_map(Result::err);
-        if let Some(failure) = first {
-            let message = format!("{failed} of {} runs: {}", self.params.runs, failure.message);
-            return Err(Failure::new(&failure.kind, message));
+        if let Some(failure) = ends.into_iter().find_map(Result::err) {
+            return Err(failure.at(format_args!("{failed} of {} runs", self.runs)));
         }
-        if self.params.wait {
+        if self.pipeline.wait {
             Sample::new("kfp_experiment_duration", (clock::now() - began).as_secs_f64()).emit();
-        }
-        Ok(())
-    }
-
-    async fn run(
-        &self,
-        tenant: usize,
-        experiment: &str,
-        name: &str,
-        number: u32,
-        iteration: &Iteration,
-    ) -> Result<(), Failure> {
-        let place = self.stage.place(tenant);
-        let wanted = Wanted {
-            tenant,
-            name: &format!("{name}.{number}"),
-            pipeline: &place.pipeline,
-            version: &place.version,
-            experiment,
-            parameters: &self.params.pipeline.parameters,
-        };
-        let accepted = self.runs.submit(&wanted).await?;
-        if self.params.wait {
-            self.runs.follow(tenant, accepted, iteration, &self.stage.graph, true).await?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ mod size;
 use std::collections::BTreeMap;
 
 use kperf_plugin_sdk::{
-    ColumnType, Failure, Iteration, Scenario, Table, Unit,
+    ColumnType, Failure, Finding, Iteration, RunnerMode, Scenario, Table, Unit,
     metrics::{self, Sample},
     records::{self, Value},
 };
@@ -16,23 +16,22 @@ use serde_json::{Map, json};
 use self::size::{Size, Summary};
 use crate::{
     api::{
-        self, Trouble, pipelines,
+        self, ApiError, pipelines,
         pipelines::File,
-        resource::{self, Asked, Id, Resource},
+        resource::{self, Id, ListQuery, Resource},
     },
     created::{self, Kind},
     params::Common,
     prefill,
-    runs::{Runs, Wanted},
+    prepared::{self, TenantPipeline},
+    runs::{RunRequest, Runs},
+    schema,
     spec::{
         Graph,
         generate::{self, Growth},
     },
-    stage::{self, Place},
-    tenant::{Tenant, Tenants},
+    tenant::Tenant,
 };
-
-pub const NAME: &str = "LARGE_DATASET";
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -108,25 +107,24 @@ fn fifty() -> u32 {
     50
 }
 
-/// Whether the parameters make sense together, for the preflight. Returns what will be done.
-///
-/// # Errors
-/// A failure of the kind `params` if they don't.
-pub fn check(scenario: &Scenario) -> Result<String, Failure> {
-    let params: Params = scenario.params()?;
-    let sizes = params.sizes();
-    let largest = crate::spec::LARGEST as u64;
-    if let Some(size) = sizes.iter().find(|size| params.grow == Grow::Bytes && size.value > largest) {
-        let message = format!("a file of {} is refused by every server: {largest} bytes are the most", size.text);
-        return Err(Failure::new("params", message));
-    }
-    let names: Vec<&str> = sizes.iter().map(|size| size.text.as_str()).collect();
-    Ok(format!("{}: {}", params.grow.name(), names.join(", ")))
-}
-
 impl Params {
     fn sizes(&self) -> Vec<Size> {
         self.sizes.clone().unwrap_or_else(|| self.grow.default_sizes())
+    }
+
+    /// Whether the parameters make sense together. Returns what will be done.
+    ///
+    /// # Errors
+    /// A failure of the kind `params` if they don't.
+    fn check(&self) -> Result<String, Failure> {
+        let sizes = self.sizes();
+        let largest = crate::spec::LARGEST as u64;
+        if let Some(size) = sizes.iter().find(|size| self.grow == Grow::Bytes && size.value > largest) {
+            let message = format!("a file of {} is refused by every server: {largest} bytes are the most", size.text);
+            return Err(Failure::params(message));
+        }
+        let names: Vec<&str> = sizes.iter().map(|size| size.text.as_str()).collect();
+        Ok(format!("{}: {}", self.grow.name(), names.join(", ")))
     }
 }
 
@@ -152,194 +150,223 @@ pub fn table() -> Table {
 /// By tenant; only where rows grow.
 #[derive(Default, Serialize, Deserialize)]
 pub struct State {
-    places: Vec<Place>,
-}
-
-pub async fn setup(scenario: &Scenario) -> Result<State, Failure> {
-    check(scenario)?;
-    let params: Params = scenario.params()?;
-    let tenants = Tenants::of(&params.common.tenants)?;
-    let marker = params.common.marker(scenario);
-    let mut places = Vec::new();
-    for tenant in tenants.all() {
-        places.push(match params.grow {
-            Grow::Rows => prefill::place(tenant, &marker).await?,
-            _ if tenant.namespace.is_empty() => Place::default(),
-            _ => Place { experiment: stage::create_experiment(tenant, &marker).await?, ..Place::default() },
-        });
-    }
-    Ok(State { places })
+    pipelines: Vec<TenantPipeline>,
 }
 
 pub struct LargeDataset {
     params: Params,
     sizes: Vec<Size>,
     marker: String,
-    places: Vec<Place>,
+    pipelines: Vec<TenantPipeline>,
     runs: Runs,
     users: u32,
 }
 
 /// The measurements of one size.
-struct Ladder<'a> {
+struct Measurements<'a> {
     grow: Grow,
     size: &'a Size,
     operations: BTreeMap<&'static str, Summary>,
 }
 
-impl LargeDataset {
-    pub fn open(scenario: &Scenario, state: State) -> Result<Self, Failure> {
+impl RunnerMode for LargeDataset {
+    const NAME: &str = "LARGE_DATASET";
+    const DESCRIPTION: &str = "Measures operations while pipelines or stored rows grow";
+    type State = State;
+
+    fn parameters() -> String {
+        schema::of(&[schema::COMMON, schema::LARGE_DATASET], &[])
+    }
+
+    fn check(scenario: &Scenario) -> Vec<Finding> {
+        vec![match scenario.params::<Params>().and_then(|params| params.check()) {
+            Ok(sizes) => Finding::pass("sizes", sizes),
+            Err(failure) => Finding::fail("sizes", failure.message),
+        }]
+    }
+
+    async fn setup(scenario: &Scenario) -> Result<State, Failure> {
+        let params: Params = scenario.params()?;
+        params.check()?;
+        let marker = params.common.marker(scenario);
+        let mut pipelines = Vec::new();
+        for tenant in params.common.tenants.tenants()?.iter() {
+            pipelines.push(match params.grow {
+                Grow::Rows => prefill::prepare(tenant, &marker).await?,
+                _ => TenantPipeline {
+                    experiment: prepared::own_experiment(tenant, &marker).await?,
+                    ..TenantPipeline::default()
+                },
+            });
+        }
+        Ok(State { pipelines })
+    }
+
+    fn open(scenario: &Scenario, state: State) -> Result<Self, Failure> {
         let params: Params = scenario.params()?;
         Ok(Self {
             sizes: params.sizes(),
             marker: params.common.marker(scenario),
-            runs: super::runs(scenario, &params.common)?,
+            runs: Runs::open(scenario, &params.common)?,
             users: scenario.users.max(1),
-            places: state.places,
+            pipelines: state.pipelines,
             params,
         })
     }
 
-    pub async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
+    async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
         let number = iteration.number * u64::from(self.users) + u64::from(iteration.user);
         let place = usize::try_from(number % self.sizes.len().max(1) as u64).unwrap_or(0);
         let Some(size) = self.sizes.get(place) else { return Ok(()) };
-        let index = self.runs.tenants.index(iteration.user);
-        let tenant = self.runs.tenants.get(index);
-        let place = self.places.get(index).cloned().unwrap_or_default();
-        let mut ladder = Ladder { grow: self.params.grow, size, operations: BTreeMap::new() };
+        let place = self.runs.tenants.place_of_user(iteration.user);
+        let tenant = self.runs.tenants.get(place);
+        let of = self.pipelines.get(place).cloned().unwrap_or_default();
+        let mut measured = Measurements { grow: self.params.grow, size, operations: BTreeMap::new() };
         let name = format!("{}.{}.{}", self.marker, iteration.user, iteration.number);
         let done = match self.params.grow.growth() {
-            Some(growth) => self.pipeline(&mut ladder, growth, index, &place, &name, iteration).await,
-            None => self.rows(&mut ladder, &tenant, &place, &name).await,
+            Some(growth) => self.pipeline(&mut measured, growth, place, of, &name, iteration).await,
+            None => self.rows(&mut measured, tenant, &of, &name).await,
         };
         // What was measured before something failed is worth keeping.
-        ladder.report();
+        measured.report();
         done
     }
+}
 
+impl LargeDataset {
     /// A pipeline of this size: uploaded, read, listed, and run.
     async fn pipeline(
         &self,
-        ladder: &mut Ladder<'_>,
+        measured: &mut Measurements<'_>,
         growth: Growth,
-        index: usize,
-        place: &Place,
+        place: usize,
+        of: TenantPipeline,
         name: &str,
         iteration: &Iteration,
     ) -> Result<(), Failure> {
-        let tenant = self.runs.tenants.get(index);
-        let size = usize::try_from(ladder.size.value).unwrap_or(usize::MAX);
+        let tenant = self.runs.tenants.get(place);
+        let size = usize::try_from(measured.size.value).unwrap_or(usize::MAX);
         let content = generate::pipeline(growth, size).to_bytes();
         let bytes = content.len();
-        let upload = pipelines::upload(&tenant, name, File::Content(content));
-        let uploaded = created::create(Kind::Pipeline, &tenant, name, upload, |(id, _)| id).await;
-        ladder.note("upload_pipeline", uploaded.as_ref().ok().map(|(_, seconds)| *seconds), bytes);
+        let upload = pipelines::upload(tenant, name, File::Content(content));
+        let uploaded = created::create(Kind::Pipeline, tenant, name, upload, |(id, _)| id).await;
+        measured.note("upload_pipeline", uploaded.as_ref().ok().map(|(_, seconds)| *seconds), bytes);
         let (pipeline, _) = uploaded?;
-        let version = pipelines::latest_version(&tenant, &pipeline).await?;
-        let id = Id { id: version.clone(), pipeline: pipeline.clone() };
+        let version = pipelines::latest_version(tenant, &pipeline).await?;
+        let of = TenantPipeline { pipeline, version, ..of };
+        let id = Id { id: of.version.clone(), pipeline: of.pipeline.clone() };
         for _ in 0..self.params.repeats {
-            self.get(ladder, &tenant, Resource::Versions, &id).await?;
-            self.versions(ladder, &tenant, &pipeline).await?;
+            self.get(measured, tenant, Resource::Versions, &id).await?;
+            self.versions(measured, tenant, &of.pipeline).await?;
         }
         for number in 0..self.params.runs.unwrap_or_else(|| self.params.grow.runs_by_default()) {
             let parameters = Map::new();
-            let wanted = Wanted {
-                tenant: index,
-                name: &format!("{name}.{number}"),
-                pipeline: &pipeline,
-                version: &version,
-                experiment: &place.experiment,
-                parameters: &parameters,
-            };
+            let wanted =
+                RunRequest { tenant: place, name: &format!("{name}.{number}"), of: &of, parameters: &parameters };
             let accepted = self.runs.submit(&wanted).await;
             let took = accepted.as_ref().ok().map(|it| (it.accepted - it.submitted).as_secs_f64());
-            ladder.note("create_run", took, 0);
-            let run = self.runs.follow(index, accepted?, iteration, &Graph::default(), false).await?;
+            measured.note("create_run", took, 0);
+            let run = self.runs.follow(place, accepted?, iteration, &Graph::default(), false).await?;
             let id = Id { id: run.run_id, pipeline: String::new() };
             for _ in 0..self.params.repeats {
-                self.get(ladder, &tenant, Resource::Runs, &id).await?;
+                self.get(measured, tenant, Resource::Runs, &id).await?;
                 let filter = api::filter(&[api::equals("run_id", &id.id)]);
-                let asked = Asked { filter: &filter, ..Asked::default() };
-                self.list(ladder, &tenant, Resource::Runs, "", "list_runs", &asked).await?;
+                let query = ListQuery { filter: &filter, ..ListQuery::default() };
+                self.list(measured, tenant, Resource::Runs, "", "list_runs", &query).await?;
             }
         }
         Ok(())
     }
 
     /// So many runs on the server, of which lists are read in several ways.
-    async fn rows(&self, ladder: &mut Ladder<'_>, tenant: &Tenant, place: &Place, name: &str) -> Result<(), Failure> {
+    async fn rows(
+        &self,
+        measured: &mut Measurements<'_>,
+        tenant: &Tenant,
+        of: &TenantPipeline,
+        name: &str,
+    ) -> Result<(), Failure> {
         let there = api::runs::count(tenant).await?;
-        prefill::runs(tenant, name, place, ladder.size.value.saturating_sub(there)).await?;
+        prefill::runs(tenant, name, of, measured.size.value.saturating_sub(there)).await?;
         let page_size = self.params.page_size.to_string();
         let filter = api::filter(&[json!({"operation": "IS_SUBSTRING", "key": "name", "string_value": "r7"})]);
         let shapes = [
-            ("list_runs", Asked { page_size: &page_size, ..Asked::default() }),
-            ("list_runs_latest", Asked { page_size: &page_size, sort: "created_at desc", ..Asked::default() }),
-            ("list_runs_by_name", Asked { page_size: &page_size, sort: "name asc", ..Asked::default() }),
-            ("list_runs_filtered", Asked { page_size: &page_size, filter: &filter, ..Asked::default() }),
+            ("list_runs", ListQuery { page_size: &page_size, ..ListQuery::default() }),
+            ("list_runs_latest", ListQuery { page_size: &page_size, sort: "created_at desc", ..ListQuery::default() }),
+            ("list_runs_by_name", ListQuery { page_size: &page_size, sort: "name asc", ..ListQuery::default() }),
+            ("list_runs_filtered", ListQuery { page_size: &page_size, filter: &filter, ..ListQuery::default() }),
         ];
         for _ in 0..self.params.repeats {
             let mut id = None;
-            for (operation, asked) in &shapes {
-                let first = self.list(ladder, tenant, Resource::Runs, "", operation, asked).await?;
+            for (operation, query) in &shapes {
+                let first = self.list(measured, tenant, Resource::Runs, "", operation, query).await?;
                 id = id.or(first);
             }
             if let Some(id) = id {
-                self.get(ladder, tenant, Resource::Runs, &id).await?;
+                self.get(measured, tenant, Resource::Runs, &id).await?;
             }
         }
         Ok(())
     }
 
-    async fn get(&self, ladder: &mut Ladder<'_>, tenant: &Tenant, resource: Resource, id: &Id) -> Result<(), Failure> {
+    async fn get(
+        &self,
+        measured: &mut Measurements<'_>,
+        tenant: &Tenant,
+        resource: Resource,
+        id: &Id,
+    ) -> Result<(), Failure> {
         let mut request = resource::get_request(tenant, resource, id);
-        request.tags.push(("size".into(), ladder.size.text.clone()));
+        request.tags.push(("size".into(), measured.size.text.clone()));
         let seconds = resource::get(request).await;
-        ladder.note(resource.operations().0, seconds.as_ref().ok().copied(), 0);
+        measured.note(resource.operations().0, seconds.as_ref().ok().copied(), 0);
         tolerate(seconds)
     }
 
     /// Reads the list of a pipeline's versions, which holds the whole pipeline; it is thrown away.
-    async fn versions(&self, ladder: &mut Ladder<'_>, tenant: &Tenant, pipeline: &str) -> Result<(), Failure> {
-        let mut request = resource::list_request(tenant, Resource::Versions, pipeline, &Asked::default());
-        request.tags.push(("size".into(), ladder.size.text.clone()));
+    async fn versions(&self, measured: &mut Measurements<'_>, tenant: &Tenant, pipeline: &str) -> Result<(), Failure> {
+        let mut request = resource::list_request(tenant, Resource::Versions, pipeline, &ListQuery::default());
+        request.tags.push(("size".into(), measured.size.text.clone()));
         let seconds = resource::get(request).await;
-        ladder.note("list_versions", seconds.as_ref().ok().copied(), 0);
+        measured.note("list_versions", seconds.as_ref().ok().copied(), 0);
         tolerate(seconds)
     }
 
     /// Reads a page of a list. Returns the id of its first row.
     async fn list(
         &self,
-        ladder: &mut Ladder<'_>,
+        measured: &mut Measurements<'_>,
         tenant: &Tenant,
         resource: Resource,
         pipeline: &str,
         operation: &'static str,
-        asked: &Asked<'_>,
+        query: &ListQuery<'_>,
     ) -> Result<Option<Id>, Failure> {
-        let mut request = resource::list_request(tenant, resource, pipeline, asked);
+        let mut request = resource::list_request(tenant, resource, pipeline, query);
         request.operation = operation.into();
-        request.tags.push(("size".into(), ladder.size.text.clone()));
+        request.tags.push(("size".into(), measured.size.text.clone()));
         let page = resource::list(request, resource).await;
-        ladder.note(operation, page.as_ref().ok().map(|page| page.seconds), page.as_ref().map_or(0, |page| page.bytes));
+        measured.note(
+            operation,
+            page.as_ref().ok().map(|page| page.seconds),
+            page.as_ref().map_or(0, |page| page.bytes),
+        );
         match page {
             Ok(page) => Ok(page.ids.into_iter().next()),
-            Err(trouble) => tolerate(Err::<(), Trouble>(trouble)).map(|()| None),
+            Err(error) => tolerate(Err::<(), ApiError>(error)).map(|()| None),
         }
     }
 }
 
 /// A read that failed is counted, and the next one tried; only the end of the suite ends everything.
-fn tolerate<T>(result: Result<T, Trouble>) -> Result<(), Failure> {
+fn tolerate<T>(result: Result<T, ApiError>) -> Result<(), Failure> {
     match result {
-        Err(trouble) if trouble.is_interrupted() => Err(trouble.into()),
+        Err(error) if error.is_interrupted() => Err(error.into()),
         _ => Ok(()),
     }
 }
 
-impl Ladder<'_> {
+impl Measurements<'_> {
     /// Notes a request: how long it took, if it did not fail, and how large it was.
     fn note(&mut self, operation: &'static str, seconds: Option<f64>, bytes: usize) {
         self.operations.entry(operation).or_default().note(seconds, bytes);

@@ -1,16 +1,14 @@
 //! PIPELINE_RUN: an iteration starts a run of a pipeline and waits for its end.
 
-use kperf_plugin_sdk::{Failure, Iteration, Scenario};
+use kperf_plugin_sdk::{Failure, Iteration, RunnerMode, Scenario};
 use serde::Deserialize;
 
+use super::PipelineRuns;
 use crate::{
-    params::{Common, PipelineParams},
-    runs::{Runs, Wanted},
-    stage::{self, Stage},
-    tenant::Tenants,
+    params::{Common, PipelineParams, yes},
+    prepared::{Prepared, RunsIn},
+    schema,
 };
-
-pub const NAME: &str = "PIPELINE_RUN";
 
 #[derive(Debug, Deserialize)]
 pub struct Params {
@@ -23,50 +21,30 @@ pub struct Params {
     wait: bool,
 }
 
-fn yes() -> bool {
-    true
-}
+pub struct PipelineRun(PipelineRuns);
 
-pub struct PipelineRun {
-    params: Params,
-    marker: String,
-    stage: Stage,
-    runs: Runs,
-}
+impl RunnerMode for PipelineRun {
+    const NAME: &str = "PIPELINE_RUN";
+    const DESCRIPTION: &str = "Starts a run of a pipeline and waits for its end";
+    type State = Prepared;
 
-pub async fn setup(scenario: &Scenario) -> Result<Stage, Failure> {
-    let params: Params = scenario.params()?;
-    let tenants = Tenants::of(&params.common.tenants)?;
-    let (file, graph) = stage::prepare(&params.pipeline).await?;
-    let marker = params.common.marker(scenario);
-    let places = Stage::set(&tenants, &marker, file, params.experiment.as_deref()).await?;
-    Ok(Stage { places, graph })
-}
-
-impl PipelineRun {
-    pub fn open(scenario: &Scenario, stage: Stage) -> Result<Self, Failure> {
-        let params: Params = scenario.params()?;
-        let marker = params.common.marker(scenario);
-        let runs = super::runs(scenario, &params.common)?;
-        Ok(Self { params, marker, stage, runs })
+    fn parameters() -> String {
+        schema::of(&[schema::COMMON, schema::PIPELINE, schema::PIPELINE_RUN], &["pipeline"])
     }
 
-    pub async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
-        let tenant = self.runs.tenants.index(iteration.user);
-        let place = self.stage.place(tenant);
-        let name = format!("{}.{}.{}", self.marker, iteration.user, iteration.number);
-        let wanted = Wanted {
-            tenant,
-            name: &name,
-            pipeline: &place.pipeline,
-            version: &place.version,
-            experiment: &place.experiment,
-            parameters: &self.params.pipeline.parameters,
-        };
-        let accepted = self.runs.submit(&wanted).await?;
-        if self.params.wait {
-            self.runs.follow(tenant, accepted, iteration, &self.stage.graph, true).await?;
-        }
-        Ok(())
+    async fn setup(scenario: &Scenario) -> Result<Prepared, Failure> {
+        let params: Params = scenario.params()?;
+        let runs_in = RunsIn::Experiment(params.experiment.as_deref());
+        Prepared::new(scenario, &params.common, &params.pipeline, runs_in).await
+    }
+
+    fn open(scenario: &Scenario, prepared: Prepared) -> Result<Self, Failure> {
+        let Params { common, pipeline, wait, .. } = scenario.params()?;
+        PipelineRuns::open(scenario, &common, pipeline, wait, prepared).map(Self)
+    }
+
+    async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
+        let (tenant, pipeline) = self.0.of_iteration(iteration);
+        self.0.run(tenant, &self.0.name(iteration), &pipeline, iteration).await
     }
 }

@@ -7,8 +7,9 @@ mod pool;
 use std::cell::RefCell;
 
 use kperf_plugin_sdk::{
-    Failure, Iteration, Scenario, log,
+    Failure, Iteration, RunnerMode, Scenario, log,
     metrics::{self, Sample},
+    random,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,16 +19,15 @@ use self::{
 };
 use crate::{
     api::{
-        Trouble,
-        resource::{self, Asked, Id, Resource},
+        ApiError,
+        resource::{self, Id, ListQuery, Resource},
     },
     params::{Common, PipelineParams},
-    prefill::{self, Wanted},
-    stage::{self, Place},
+    prefill::{self, PrefillSizes},
+    prepared::{self, TenantPipeline},
+    schema,
     tenant::{Tenant, Tenants},
 };
-
-pub const NAME: &str = "RANDOM_GETS";
 
 /// How many ids of a kind an instance knows at the most, over all tenants.
 const KNOWN: usize = 2000;
@@ -46,7 +46,7 @@ pub struct Params {
     #[serde(default = "twenty")]
     page_size: u32,
     #[serde(default)]
-    prefill: Wanted,
+    prefill: PrefillSizes,
     pipeline: Option<String>,
     #[serde(default)]
     parameters: serde_json::Map<String, serde_json::Value>,
@@ -62,41 +62,19 @@ pub struct State {
     pools: Vec<Pool>,
 }
 
-pub async fn setup(scenario: &Scenario) -> Result<State, Failure> {
-    let params: Params = scenario.params()?;
-    Choices::new(&params.operations, &params.shapes)?;
-    let tenants = Tenants::of(&params.common.tenants)?;
-    let marker = params.common.marker(scenario);
-    let share = params.prefill.share(tenants.all().len());
-    let mut pools = Vec::new();
-    for tenant in tenants.all() {
-        if !share.is_nothing() {
-            let place = prefill_place(tenant, &marker, &params).await?;
-            prefill::fill(tenant, &marker, &place, &share).await?;
-        }
-        pools.push(Pool::sample(tenant, KNOWN / tenants.all().len().max(1)).await?);
-    }
-    for resource in Resource::ALL {
-        let known: usize = pools.iter().map(|pool| pool.ids(resource).len()).sum();
-        log::info(&format!("{}: {known} ids to choose from", resource.operations().1));
-    }
-    Ok(State { pools })
-}
-
 /// Whose runs are prefilled: the pipeline that the suite names, or the smallest one.
-async fn prefill_place(tenant: &Tenant, marker: &str, params: &Params) -> Result<Place, Failure> {
-    let Some(pipeline) = &params.pipeline else { return Ok(prefill::place(tenant, marker).await?) };
+async fn prefill_pipeline(tenant: &Tenant, marker: &str, params: &Params) -> Result<TenantPipeline, Failure> {
+    let Some(pipeline) = &params.pipeline else { return Ok(prefill::prepare(tenant, marker).await?) };
     let pipeline = PipelineParams {
         pipeline: pipeline.clone(),
         parameters: params.parameters.clone(),
         resources: crate::spec::Resources::default(),
         cache: false,
     };
-    let (file, _) = stage::prepare(&pipeline).await?;
-    let (pipeline, version) = stage::upload(tenant, marker, file).await?;
-    let experiment =
-        if tenant.namespace.is_empty() { String::new() } else { stage::create_experiment(tenant, marker).await? };
-    Ok(Place { pipeline, version, experiment })
+    let (file, _) = prepared::read_pipeline(&pipeline).await?;
+    let (pipeline, version) = prepared::upload(tenant, marker, file).await?;
+    let experiment = prepared::own_experiment(tenant, marker).await?;
+    Ok(TenantPipeline { pipeline, version, experiment })
 }
 
 pub struct RandomGets {
@@ -106,30 +84,60 @@ pub struct RandomGets {
     pools: RefCell<Vec<Pool>>,
 }
 
-impl RandomGets {
-    pub fn open(scenario: &Scenario, state: State) -> Result<Self, Failure> {
+impl RunnerMode for RandomGets {
+    const NAME: &str = "RANDOM_GETS";
+    const DESCRIPTION: &str = "Reads single things and pages of lists, chosen at random by weights";
+    type State = State;
+
+    fn parameters() -> String {
+        schema::of(&[schema::COMMON, schema::RANDOM_GETS], &[])
+    }
+
+    async fn setup(scenario: &Scenario) -> Result<State, Failure> {
+        let params: Params = scenario.params()?;
+        Choices::new(&params.operations, &params.shapes)?;
+        let tenants = params.common.tenants.tenants()?;
+        let marker = params.common.marker(scenario);
+        let share = params.prefill.share(tenants.count());
+        let mut pools = Vec::new();
+        for tenant in tenants.iter() {
+            if !share.is_nothing() {
+                let of = prefill_pipeline(tenant, &marker, &params).await?;
+                prefill::fill(tenant, &marker, &of, &share).await?;
+            }
+            pools.push(Pool::sample(tenant, KNOWN / tenants.count()).await?);
+        }
+        for resource in Resource::ALL {
+            let known: usize = pools.iter().map(|pool| pool.ids(resource).len()).sum();
+            log::info(&format!("{}: {known} ids to choose from", resource.operations().1));
+        }
+        Ok(State { pools })
+    }
+
+    fn open(scenario: &Scenario, state: State) -> Result<Self, Failure> {
         let params: Params = scenario.params()?;
         Ok(Self {
-            tenants: Tenants::of(&params.common.tenants)?,
+            tenants: params.common.tenants.tenants()?,
             choices: Choices::new(&params.operations, &params.shapes)?,
             page_size: params.page_size.to_string(),
             pools: RefCell::new(state.pools),
         })
     }
 
-    pub async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
-        let index = self.tenants.index(iteration.user);
-        let tenant = self.tenants.get(index);
-        let read = self.choices.draw(kperf_plugin_sdk::random::below);
-        match read {
-            Read::One(resource) => self.get(index, &tenant, resource).await?,
-            Read::List(resource, shape) => self.list(index, &tenant, resource, shape).await?,
+    async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
+        let place = self.tenants.place_of_user(iteration.user);
+        let tenant = self.tenants.get(place);
+        match self.choices.choose(random::below) {
+            Read::One(resource) => self.get(place, tenant, resource).await?,
+            Read::List(resource, shape) => self.list(place, tenant, resource, shape).await?,
         }
         Ok(())
     }
+}
 
-    async fn get(&self, index: usize, tenant: &Tenant, resource: Resource) -> Result<(), Trouble> {
-        let id = self.pool(index, |pool| pool.draw(resource));
+impl RandomGets {
+    async fn get(&self, index: usize, tenant: &Tenant, resource: Resource) -> Result<(), ApiError> {
+        let id = self.pool(index, |pool| pool.pick(resource));
         let Some(id) = id else {
             // Nothing of that kind is there: its list is, and it may bring something.
             return self.list(index, tenant, resource, Shape::First).await;
@@ -137,7 +145,7 @@ impl RandomGets {
         let result = resource::get(resource::get_request(tenant, resource, &id).expect(200).expect(404)).await;
         match result {
             // Somebody has deleted it meanwhile: not the server's fault.
-            Err(trouble) if trouble.is_not_found() => {
+            Err(error) if error.is_not_found() => {
                 self.pool(index, |pool| pool.forget(resource, &id));
                 Ok(())
             }
@@ -145,9 +153,9 @@ impl RandomGets {
         }
     }
 
-    async fn list(&self, index: usize, tenant: &Tenant, resource: Resource, shape: Shape) -> Result<(), Trouble> {
+    async fn list(&self, index: usize, tenant: &Tenant, resource: Resource, shape: Shape) -> Result<(), ApiError> {
         let owner = if resource == Resource::Versions {
-            match self.pool(index, |pool| pool.draw(Resource::Pipelines)) {
+            match self.pool(index, |pool| pool.pick(Resource::Pipelines)) {
                 Some(id) => id.id,
                 None => return self.first_pipelines(index, tenant).await,
             }
@@ -156,23 +164,23 @@ impl RandomGets {
         };
         let (sort, filter) = match shape {
             Shape::First | Shape::Deep => (String::new(), String::new()),
-            Shape::Sorted => (choice::sort(resource, kperf_plugin_sdk::random::below), String::new()),
-            Shape::Filtered => (String::new(), choice::filter(resource, kperf_plugin_sdk::random::below)),
+            Shape::Sorted => (choice::sort(resource, random::below), String::new()),
+            Shape::Filtered => (String::new(), choice::filter(resource, random::below)),
         };
         let (token, depth) = if shape == Shape::Deep {
             self.pool(index, |pool| pool.cursor(resource, &owner))
         } else {
             (String::new(), 0)
         };
-        let asked = Asked { page_size: &self.page_size, token: &token, sort: &sort, filter: &filter };
-        let mut request = resource::list_request(tenant, resource, &owner, &asked);
+        let query = ListQuery { page_size: &self.page_size, token: &token, sort: &sort, filter: &filter };
+        let mut request = resource::list_request(tenant, resource, &owner, &query);
         request.tags.push(("shape".into(), shape.name().into()));
         let page = match resource::list(request, resource).await {
             Ok(page) => page,
-            Err(trouble) => {
+            Err(error) => {
                 // A token of rows that have changed must not come again for ever.
                 self.pool(index, |pool| pool.rewind(resource));
-                return Err(trouble);
+                return Err(error);
             }
         };
         let operation = resource.operations().1;
@@ -185,17 +193,17 @@ impl RandomGets {
             if shape == Shape::Deep {
                 pool.advance(resource, &owner, page.next, depth + 1);
             }
-            pool.learn(resource, page.ids, kperf_plugin_sdk::random::below);
+            pool.learn(resource, page.ids, random::below);
         });
         Ok(())
     }
 
-    async fn first_pipelines(&self, index: usize, tenant: &Tenant) -> Result<(), Trouble> {
-        let asked = Asked { page_size: &self.page_size, ..Asked::default() };
-        let mut request = resource::list_request(tenant, Resource::Pipelines, "", &asked);
+    async fn first_pipelines(&self, index: usize, tenant: &Tenant) -> Result<(), ApiError> {
+        let query = ListQuery { page_size: &self.page_size, ..ListQuery::default() };
+        let mut request = resource::list_request(tenant, Resource::Pipelines, "", &query);
         request.tags.push(("shape".into(), Shape::First.name().into()));
         let page = resource::list(request, Resource::Pipelines).await?;
-        self.pool(index, |pool| pool.learn(Resource::Pipelines, page.ids, kperf_plugin_sdk::random::below));
+        self.pool(index, |pool| pool.learn(Resource::Pipelines, page.ids, random::below));
         Ok(())
     }
 
@@ -214,8 +222,8 @@ impl Pool {
                 let mut left = most.max(10) / 2;
                 while left > 0 {
                     let sort = if token.is_empty() { sort } else { "" };
-                    let asked = Asked { page_size: PAGE, token: &token, sort, ..Asked::default() };
-                    let page = resource::list(resource::list_request(tenant, resource, "", &asked), resource);
+                    let query = ListQuery { page_size: PAGE, token: &token, sort, ..ListQuery::default() };
+                    let page = resource::list(resource::list_request(tenant, resource, "", &query), resource);
                     let page = page.await?;
                     left = left.saturating_sub(page.ids.len());
                     pool.add(resource, page.ids);
@@ -228,8 +236,8 @@ impl Pool {
         }
         let pipelines: Vec<Id> = pool.ids(Resource::Pipelines).iter().take(10).cloned().collect();
         for pipeline in pipelines {
-            let asked = Asked { page_size: PAGE, ..Asked::default() };
-            let request = resource::list_request(tenant, Resource::Versions, &pipeline.id, &asked);
+            let query = ListQuery { page_size: PAGE, ..ListQuery::default() };
+            let request = resource::list_request(tenant, Resource::Versions, &pipeline.id, &query);
             pool.add(Resource::Versions, resource::list(request, Resource::Versions).await?.ids);
         }
         Ok(pool)

@@ -6,7 +6,7 @@ mod schedule;
 use std::{collections::BTreeSet, time::Duration};
 
 use kperf_plugin_sdk::{
-    ColumnType, Failure, Iteration, Scenario, Table, Unit, clock, duration,
+    ColumnType, Failure, Finding, Iteration, RunnerMode, Scenario, Table, Unit, clock, duration,
     instant::Instant,
     metrics::{self, Sample},
     records::{self, Value},
@@ -21,18 +21,17 @@ use crate::{
     },
     created::{self, Kind},
     follow::Pace,
-    outcome::Observed,
     params::{Common, PipelineParams},
+    prepared::{Prepared, RunsIn},
     run::Run,
+    run_report::ObservedTimes,
     runs::Runs,
-    stage::{self, Stage},
-    tenant::{Tenant, Tenants},
+    schema,
+    tenant::Tenant,
 };
 
-pub const NAME: &str = "SCHEDULED_RUNS";
-
-/// How often the runs of a recurring run are looked at, within an interval of its schedule.
-const LOOKS: f64 = 10.0;
+/// How often the runs of a recurring run are polled within an interval of its schedule.
+const POLLS: f64 = 10.0;
 
 #[derive(Debug, Deserialize)]
 pub struct Params {
@@ -73,28 +72,19 @@ impl Params {
     /// # Errors
     /// A failure of the kind `params` unless exactly one good schedule is given.
     fn schedule(&self) -> Result<Schedule, Failure> {
-        let wrong = |message: String| Failure::new("params", message);
         match (&self.interval, &self.cron) {
             (Some(text), None) => {
-                let interval = duration::parse(text).map_err(wrong)?;
+                let interval = duration::parse(text)?;
                 if interval < Duration::from_secs(1) || interval.subsec_nanos() > 0 {
-                    return Err(wrong(format!("`interval = \"{text}\"`: give whole seconds, at least one")));
+                    return Err(Failure::params(format!("`interval = \"{text}\"`: give whole seconds, at least one")));
                 }
                 Ok(Schedule::Interval(interval.as_secs()))
             }
-            (None, Some(pattern)) => Schedule::cron(pattern).map_err(wrong),
+            (None, Some(pattern)) => Schedule::cron(pattern),
             (None, None) => Ok(Schedule::Interval(60)),
-            (Some(_), Some(_)) => Err(wrong("give `interval` or `cron`, not both".into())),
+            (Some(_), Some(_)) => Err(Failure::params("give `interval` or `cron`, not both")),
         }
     }
-}
-
-/// Whether the parameters make sense together, for the preflight.
-///
-/// # Errors
-/// A failure of the kind `params` if they don't.
-pub fn check(scenario: &Scenario) -> Result<(), Failure> {
-    scenario.params::<Params>()?.schedule().map(|_| ())
 }
 
 /// The table with a row a trigger.
@@ -118,15 +108,15 @@ pub struct ScheduledRuns {
     params: Params,
     schedule: Schedule,
     marker: String,
-    stage: Stage,
+    prepared: Prepared,
     runs: Runs,
-    /// The shortest time between two looks.
+    /// The shortest time between two polls.
     gap: Duration,
 }
 
-/// What an iteration knows.
+/// What an iteration knows of its recurring run.
 #[derive(Default)]
-struct Life {
+struct RecurringLife {
     id: String,
     /// When the recurring run was created, on the server's clock.
     created: f64,
@@ -137,51 +127,62 @@ struct Life {
     off: Option<(f64, f64)>,
 }
 
-pub async fn setup(scenario: &Scenario) -> Result<Stage, Failure> {
-    let params: Params = scenario.params()?;
-    params.schedule()?;
-    let tenants = Tenants::of(&params.common.tenants)?;
-    let (file, graph) = stage::prepare(&params.pipeline).await?;
-    let marker = params.common.marker(scenario);
-    let places = Stage::set(&tenants, &marker, file, params.experiment.as_deref()).await?;
-    Ok(Stage { places, graph })
-}
+impl RunnerMode for ScheduledRuns {
+    const NAME: &str = "SCHEDULED_RUNS";
+    const DESCRIPTION: &str = "Creates a recurring run, follows its triggers and deletes it";
+    type State = Prepared;
 
-impl ScheduledRuns {
-    pub fn open(scenario: &Scenario, stage: Stage) -> Result<Self, Failure> {
+    fn parameters() -> String {
+        schema::of(&[schema::COMMON, schema::PIPELINE, schema::SCHEDULED_RUNS], &["pipeline"])
+    }
+
+    fn check(scenario: &Scenario) -> Vec<Finding> {
+        let schedule = scenario.params::<Params>().and_then(|params| params.schedule());
+        schedule.err().map(|failure| Finding::fail("schedule", failure.message)).into_iter().collect()
+    }
+
+    async fn setup(scenario: &Scenario) -> Result<Prepared, Failure> {
         let params: Params = scenario.params()?;
-        let runs = super::runs(scenario, &params.common)?;
+        params.schedule()?;
+        let runs_in = RunsIn::Experiment(params.experiment.as_deref());
+        Prepared::new(scenario, &params.common, &params.pipeline, runs_in).await
+    }
+
+    fn open(scenario: &Scenario, prepared: Prepared) -> Result<Self, Failure> {
+        let params: Params = scenario.params()?;
         Ok(Self {
             schedule: params.schedule()?,
             marker: params.common.marker(scenario),
+            runs: Runs::open(scenario, &params.common)?,
             gap: Pace::gap_of_a_user(scenario.users),
             params,
-            stage,
-            runs,
+            prepared,
         })
     }
 
-    pub async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
-        let index = self.runs.tenants.index(iteration.user);
-        let tenant = self.runs.tenants.get(index);
-        let mut life = self.create(index, &tenant, iteration).await?;
-        let followed = self.follow(&tenant, &mut life, iteration).await;
+    async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
+        let place = self.runs.tenants.place_of_user(iteration.user);
+        let tenant = self.runs.tenants.get(place);
+        let mut life = self.create(place, tenant, iteration).await?;
+        let followed = self.follow(tenant, &mut life, iteration).await;
         // Its entry in the ledger stays: a run that it has just started may show only later, and the clean-up looks for it.
-        let removed = recurring::remove(&tenant, &life.id).await;
+        let removed = recurring::remove(tenant, &life.id).await;
         followed?;
         self.report(&life);
         Ok(removed?)
     }
+}
 
-    async fn create(&self, index: usize, tenant: &Tenant, iteration: &Iteration) -> Result<Life, Failure> {
-        let place = self.stage.place(index);
+impl ScheduledRuns {
+    async fn create(&self, place: usize, tenant: &Tenant, iteration: &Iteration) -> Result<RecurringLife, Failure> {
+        let of = self.prepared.of_tenant(place);
         // The names of the runs begin with the first 25 letters of this one.
         let prefix = &self.params.common.run_name_prefix;
         let name = format!("{prefix}-s{}-{}-{}", iteration.user, iteration.number, self.marker);
         let wanted = NewRecurringRun {
             display_name: &name,
-            experiment_id: &place.experiment,
-            pipeline_version_reference: Reference { pipeline_id: &place.pipeline, pipeline_version_id: &place.version },
+            experiment_id: &of.experiment,
+            pipeline_version_reference: Reference::from(&of),
             runtime_config: Config { parameters: &self.params.pipeline.parameters },
             max_concurrency: self.params.max_concurrency,
             no_catchup: !self.params.catchup,
@@ -198,14 +199,14 @@ impl ScheduledRuns {
             self.runs.offset.borrow_mut().observe(&exchange);
         }
         let created = made.created_at.seconds().unwrap_or_else(|| clock::wall().as_secs_f64());
-        Ok(Life { id: made.recurring_run_id, created, ..Life::default() })
+        Ok(RecurringLife { id: made.recurring_run_id, created, ..RecurringLife::default() })
     }
 
-    /// Looks at the runs that come, until all instants have passed and their runs have ended.
-    async fn follow(&self, tenant: &Tenant, life: &mut Life, iteration: &Iteration) -> Result<(), Failure> {
+    /// Polls the runs that come, until all instants have passed and their runs have ended.
+    async fn follow(&self, tenant: &Tenant, life: &mut RecurringLife, iteration: &Iteration) -> Result<(), Failure> {
         let began = clock::now();
         let period = self.schedule.period(life.created);
-        let pause = Duration::from_secs_f64((period / LOOKS).max(1.0));
+        let pause = Duration::from_secs_f64((period / POLLS).max(1.0));
         let pause = pause.min(self.params.common.poll_interval).max(self.gap);
         // One more while it is switched off.
         let number = self.params.triggers + usize::from(self.params.toggle);
@@ -215,7 +216,7 @@ impl ScheduledRuns {
             if !clock::sleep(pause).await {
                 return Err(Failure::new("interrupted", "the run of the suite was stopped before all triggers"));
             }
-            self.look(tenant, life, iteration).await?;
+            self.poll(tenant, life, iteration).await?;
             let now = self.server_now();
             if self.params.toggle && life.off.is_none() && !life.produced.is_empty() {
                 self.toggle(tenant, life, period).await?;
@@ -233,12 +234,12 @@ impl ScheduledRuns {
         }
     }
 
-    /// Reads the runs that there are, and reports those that have ended. An answer that is missing comes with the next look.
-    async fn look(&self, tenant: &Tenant, life: &mut Life, iteration: &Iteration) -> Result<(), Failure> {
+    /// Reads the runs that there are, and reports those that have ended. An answer that is missing comes with the next poll.
+    async fn poll(&self, tenant: &Tenant, life: &mut RecurringLife, iteration: &Iteration) -> Result<(), Failure> {
         Sample::new("kfp_follow_requests", 1.0).emit();
         let runs = match runs::of_recurring(tenant, &life.id, 200).await {
             Ok(runs) => runs,
-            Err(trouble) if trouble.is_interrupted() => return Err(trouble.into()),
+            Err(error) if error.is_interrupted() => return Err(error.into()),
             Err(_) => return Ok(()),
         };
         life.produced = runs.iter().map(produced).collect();
@@ -248,15 +249,15 @@ impl ScheduledRuns {
             }
             if run.has_ended() && life.reported.insert(run.run_id.clone()) {
                 let now = clock::now();
-                let observed = Observed { submitted: None, accepted: now, seen: now };
-                self.runs.report(&run, tenant, iteration, observed, run.reason(), &self.stage.graph, true);
+                let observed = ObservedTimes { submitted: None, accepted: now, seen: now };
+                self.runs.report(&run, tenant, iteration, observed, run.reason(), &self.prepared.graph, true);
             }
         }
         Ok(())
     }
 
     /// Switches the recurring run off for one interval of its schedule, and on again.
-    async fn toggle(&self, tenant: &Tenant, life: &mut Life, period: f64) -> Result<(), Failure> {
+    async fn toggle(&self, tenant: &Tenant, life: &mut RecurringLife, period: f64) -> Result<(), Failure> {
         recurring::switch(tenant, &life.id, false).await?;
         let from = self.server_now();
         clock::sleep(Duration::from_secs_f64(period)).await;
@@ -270,7 +271,7 @@ impl ScheduledRuns {
         clock::wall().as_secs_f64() + self.runs.offset.borrow().seconds().unwrap_or(0.0)
     }
 
-    fn report(&self, life: &Life) {
+    fn report(&self, life: &RecurringLife) {
         let number = self.params.triggers + usize::from(self.params.toggle);
         let instants = self.schedule.instants(life.created, number);
         let mut samples = Vec::new();

@@ -10,6 +10,7 @@ mod inputs;
 mod patch;
 mod quantity;
 
+use kperf_plugin_sdk::Failure;
 use serde_json::Value;
 
 pub use graph::Graph;
@@ -34,36 +35,41 @@ pub struct Spec {
     platforms: Option<Value>,
 }
 
+/// Why a pipeline can't be used.
+fn problem(message: impl Into<String>) -> Failure {
+    Failure::new("pipeline", message)
+}
+
 impl Content {
-    /// Reads a file. The error says what is wrong with it, and what to do.
+    /// Reads a file.
     ///
     /// # Errors
-    /// When it is neither an archive nor YAML (or JSON) of one specification.
-    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+    /// A failure of the kind `pipeline` that says what is wrong with the file and what to do: when it is neither an archive nor YAML (or JSON) of one specification.
+    pub fn read(bytes: &[u8]) -> Result<Self, Failure> {
         if bytes.is_empty() {
-            return Err("the file is empty: compile the pipeline into it".into());
+            return Err(problem("the file is empty: compile the pipeline into it"));
         }
         if bytes.len() > LARGEST {
-            return Err(format!("the file has {} bytes, the server takes at most {LARGEST}", bytes.len()));
+            return Err(problem(format!("the file has {} bytes, the server takes at most {LARGEST}", bytes.len())));
         }
         if bytes.starts_with(b"PK") || bytes.starts_with(&[0x1f, 0x8b]) {
             return Ok(Self::Archive);
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| "the file is neither text nor an archive".to_owned())?;
+        let text = std::str::from_utf8(bytes).map_err(|_| problem("the file is neither text nor an archive"))?;
         let documents: Vec<Value> = serde_saphyr::from_multiple(text).map_err(|error| {
             let place = error.location().map_or_else(String::new, |at| format!("line {}: ", at.line()));
             let cause = error.to_string();
-            format!("the file is no YAML: {place}{}", cause.lines().next().unwrap_or_default())
+            problem(format!("the file is no YAML: {place}{}", cause.lines().next().unwrap_or_default()))
         })?;
         let documents = documents.into_iter().filter(|document| !document.is_null());
         let (platforms, mut specs): (Vec<Value>, Vec<Value>) =
             documents.partition(|document| document.get("platforms").is_some());
         if specs.len() > 1 {
-            return Err("the file holds several specifications: keep one".into());
+            return Err(problem("the file holds several specifications: keep one"));
         }
-        let Some(ir) = specs.pop() else { return Err("the file holds no specification".into()) };
+        let Some(ir) = specs.pop() else { return Err(problem("the file holds no specification")) };
         if ir.get("apiVersion").and_then(Value::as_str).is_some_and(|version| version.contains("argoproj.io/")) {
-            return Err("this is an Argo workflow (KFP v1): compile the pipeline with KFP 2".into());
+            return Err(problem("this is an Argo workflow (KFP v1): compile the pipeline with KFP 2"));
         }
         Ok(Self::Spec(Spec { ir, platforms: platforms.into_iter().next() }))
     }
@@ -138,7 +144,7 @@ deploymentSpec:
     }
 
     fn refused(bytes: &[u8]) -> String {
-        Content::read(bytes).unwrap_err()
+        Content::read(bytes).unwrap_err().message
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Changes to a specification before it is uploaded.
 
+use kperf_plugin_sdk::Failure;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Spec, quantity};
+use super::{Spec, problem, quantity};
 
 /// What every container asks for and is limited to.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -19,14 +20,13 @@ impl Resources {
     /// Cores, and memory in gigabytes (10⁹ bytes), which is the specification's unit.
     ///
     /// # Errors
-    /// A text for people if a quantity is none.
-    pub fn amounts(&self) -> Result<(Option<f64>, Option<f64>), String> {
+    /// A failure of the kind `pipeline` if a quantity is none.
+    pub fn amounts(&self) -> Result<(Option<f64>, Option<f64>), Failure> {
         let amount = |name: &str, text: &Option<String>| match text {
             None => Ok(None),
             Some(text) => quantity::parse(text).map(Some).ok_or_else(|| {
-                format!(
-                    "`resources.{name} = \"{text}\"` is no amount: write it as Kubernetes does, \"500m\" or \"4Gi\""
-                )
+                let help = "write it as Kubernetes does, \"500m\" or \"4Gi\"";
+                problem(format!("`resources.{name} = \"{text}\"` is no amount: {help}"))
             }),
         };
         let memory = amount("memory", &self.memory)?.map(|bytes| bytes / 1e9);
@@ -40,8 +40,8 @@ impl Spec {
     /// The numeric fields are used and not the newer texts: every 2.x server knows them.
     ///
     /// # Errors
-    /// A text for people if a quantity is none.
-    pub fn limit(&mut self, resources: &Resources) -> Result<(), String> {
+    /// A failure of the kind `pipeline` if a quantity is none.
+    pub fn limit(&mut self, resources: &Resources) -> Result<(), Failure> {
         let (cpu, memory) = resources.amounts()?;
         let executors = self.ir.pointer_mut("/deploymentSpec/executors").and_then(Value::as_object_mut);
         for (_, executor) in executors.into_iter().flatten() {
@@ -99,7 +99,10 @@ mod tests {
         assert_eq!(patched["memoryLimit"], 4.294_967_296);
         assert_eq!(spec.problems(), Vec::<String>::new());
         assert!(
-            spec.limit(&Resources { cpu: Some("lots".into()), memory: None }).unwrap_err().contains("`resources.cpu")
+            spec.limit(&Resources { cpu: Some("lots".into()), memory: None })
+                .unwrap_err()
+                .message
+                .contains("`resources.cpu")
         );
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kperf_plugin_sdk::http::{Chunk, Request, encode};
 
-use super::{Trouble, removed, send};
+use super::{ApiError, removed, send};
 use crate::{operation, shape, tenant::Tenant};
 
 const ARTIFACTS: &str = "/api/2.0/mlflow-artifacts/artifacts";
@@ -19,7 +19,7 @@ const REMOVAL: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// If the artifacts don't go through the server.
-pub fn path(uri: &str) -> Result<&str, Trouble> {
+pub fn path(uri: &str) -> Result<&str, ApiError> {
     let after = uri.strip_prefix("mlflow-artifacts:").map(|rest| rest.trim_start_matches('/'));
     // An authority may stand before the path: `mlflow-artifacts://host/path`.
     let path = match (after, uri.starts_with("mlflow-artifacts://")) {
@@ -27,14 +27,14 @@ pub fn path(uri: &str) -> Result<&str, Trouble> {
         (rest, _) => rest,
     };
     path.filter(|path| !path.is_empty()).ok_or_else(|| {
-        Trouble::bad_answer(format!(
+        ApiError::bad_answer(format!(
             "artifacts lie at `{uri}`, not behind the server: start it with --serve-artifacts, or set `artifacts = 0`"
         ))
     })
 }
 
 /// The URL of a file below the folder that a URI stands for.
-pub fn url(uri: &str, file: &str) -> Result<String, Trouble> {
+pub fn url(uri: &str, file: &str) -> Result<String, ApiError> {
     let mut url = ARTIFACTS.to_owned();
     for segment in path(uri)?.split('/').chain(file.split('/')) {
         url.push('/');
@@ -44,7 +44,7 @@ pub fn url(uri: &str, file: &str) -> Result<String, Trouble> {
 }
 
 /// Uploads a file of so many bytes into a run's folder.
-pub async fn put(tenant: &Tenant, uri: &str, file: &str, bytes: u64) -> Result<(), Trouble> {
+pub async fn put(tenant: &Tenant, uri: &str, file: &str, bytes: u64) -> Result<(), ApiError> {
     let mut request = Request::new(operation::LOG_ARTIFACT, "PUT", url(uri, file)?);
     request = request.header("content-type", "application/octet-stream");
     request.body.push(if bytes > LARGEST {
@@ -56,18 +56,18 @@ pub async fn put(tenant: &Tenant, uri: &str, file: &str, bytes: u64) -> Result<(
 }
 
 /// Downloads a file of a run's folder. Returns its size in bytes.
-pub async fn fetch(tenant: &Tenant, uri: &str, file: &str) -> Result<u64, Trouble> {
+pub async fn fetch(tenant: &Tenant, uri: &str, file: &str) -> Result<u64, ApiError> {
     let request = Request::get(operation::FETCH_ARTIFACT, url(uri, file)?);
     Ok(send(tenant, request).await?.body.len() as u64)
 }
 
 /// Removes all files of a tenant.
-pub async fn remove_all(tenant: &Tenant) -> Result<(), Trouble> {
+pub async fn remove_all(tenant: &Tenant) -> Result<(), ApiError> {
     remove(tenant, &format!("workspaces/{}", tenant.name())).await
 }
 
 /// Removes the files of an experiment of a tenant, if they lie where the tenant's lie.
-pub async fn remove_of_experiment(tenant: &Tenant, id: &str, uri: &str) -> Result<(), Trouble> {
+pub async fn remove_of_experiment(tenant: &Tenant, id: &str, uri: &str) -> Result<(), ApiError> {
     let wanted = format!("workspaces/{}/{id}", tenant.name());
     match path(uri) {
         Ok(path) if path == wanted && !id.is_empty() && !id.contains(['/', '.']) => remove(tenant, path).await,
@@ -75,7 +75,7 @@ pub async fn remove_of_experiment(tenant: &Tenant, id: &str, uri: &str) -> Resul
     }
 }
 
-async fn remove(tenant: &Tenant, path: &str) -> Result<(), Trouble> {
+async fn remove(tenant: &Tenant, path: &str) -> Result<(), ApiError> {
     let mut request = Request::delete("delete_artifacts", format!("{ARTIFACTS}/{path}"));
     request.timeout = Some(REMOVAL.as_nanos() as u64);
     removed(tenant, request).await

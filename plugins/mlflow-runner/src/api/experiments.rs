@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Kind, Trouble, get as get_request, post, read, removed, send};
+use super::{ApiError, ErrorKind, get as get_request, post, read, removed, send};
 use crate::{operation, tenant::Tenant};
 
 /// An experiment as far as it matters here.
@@ -25,17 +25,17 @@ struct One {
 }
 
 /// Creates an experiment. Returns its id.
-pub async fn create(tenant: &Tenant, name: &str) -> Result<String, Trouble> {
+pub async fn create(tenant: &Tenant, name: &str) -> Result<String, ApiError> {
     let request = post(operation::CREATE_EXPERIMENT, "/experiments/create", &json!({ "name": name }))?;
     let created: Experiment = read(tenant, request).await?;
     if created.experiment_id.is_empty() {
-        return Err(Trouble::bad_answer("create_experiment: the answer has no experiment_id"));
+        return Err(ApiError::bad_answer("create_experiment: the answer has no experiment_id"));
     }
     Ok(created.experiment_id)
 }
 
 /// A page of active experiments, the newest first.
-pub async fn search(tenant: &Tenant, most: u32, filter: &str) -> Result<Vec<Experiment>, Trouble> {
+pub async fn search(tenant: &Tenant, most: u32, filter: &str) -> Result<Vec<Experiment>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Found {
@@ -50,29 +50,29 @@ pub async fn search(tenant: &Tenant, most: u32, filter: &str) -> Result<Vec<Expe
 }
 
 /// One experiment.
-pub async fn get(tenant: &Tenant, id: &str) -> Result<Experiment, Trouble> {
+pub async fn get(tenant: &Tenant, id: &str) -> Result<Experiment, ApiError> {
     let request = get_request(operation::GET_EXPERIMENT, "/experiments/get", &[("experiment_id", id)]);
     Ok(read::<One>(tenant, request).await?.experiment)
 }
 
 /// The experiment with a name, also a deleted one; none if there is none.
-pub async fn by_name(tenant: &Tenant, name: &str) -> Result<Option<Experiment>, Trouble> {
+pub async fn by_name(tenant: &Tenant, name: &str) -> Result<Option<Experiment>, ApiError> {
     let query = [("experiment_name", name)];
     match read::<One>(tenant, get_request("find_experiment", "/experiments/get-by-name", &query)).await {
         Ok(found) => Ok(Some(found.experiment)),
-        Err(Trouble { kind: Kind::NotFound, .. }) => Ok(None),
-        Err(trouble) => Err(trouble),
+        Err(ApiError { kind: ErrorKind::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 /// Sets a tag.
-pub async fn tag(tenant: &Tenant, id: &str, key: &str, value: &str) -> Result<(), Trouble> {
+pub async fn tag(tenant: &Tenant, id: &str, key: &str, value: &str) -> Result<(), ApiError> {
     let body = json!({ "experiment_id": id, "key": key, "value": value });
     send(tenant, post("tag_experiment", "/experiments/set-experiment-tag", &body)?).await.map(|_| ())
 }
 
 /// Deletes an experiment with its runs. The server keeps them, as deleted.
-pub async fn remove(tenant: &Tenant, id: &str) -> Result<(), Trouble> {
+pub async fn remove(tenant: &Tenant, id: &str) -> Result<(), ApiError> {
     let request = post("delete_experiment", "/experiments/delete", &json!({ "experiment_id": id }))?;
     removed(tenant, request).await
 }

@@ -3,22 +3,22 @@
 //! Every answer is judged here and counted by kind of error and by tenant, so that no caller has to.
 
 pub mod artifacts;
+pub mod error;
 pub mod experiments;
 pub mod prompts;
 pub mod runs;
-pub mod trouble;
 pub mod workspaces;
 
 use kperf_plugin_sdk::{
     Failure,
-    http::{Request, Response, encode},
+    http::{Request, Response, form},
     metrics::{self, Sample},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::tenant::Tenant;
 
-pub use trouble::{Kind, Trouble};
+pub use error::{ApiError, ErrorKind};
 
 /// Where the paths of most of the API begin.
 const BASE: &str = "/api/2.0/mlflow";
@@ -31,27 +31,27 @@ pub const TENANT_DURATION: &str = "mlflow_tenant_duration";
 pub const TENANT_FAILED: &str = "mlflow_tenant_failed";
 
 /// Sends a request for a tenant and waits for an answer that is a success.
-pub async fn send(tenant: &Tenant, request: Request) -> Result<Response, Trouble> {
+pub async fn send(tenant: &Tenant, request: Request) -> Result<Response, ApiError> {
     let operation = request.operation.clone();
     let answer = tenant.sends(request).send().await;
     let judged = answer
-        .map_err(|error| trouble::unanswered(&operation, error))
-        .and_then(|response| trouble::judge(&operation, response));
+        .map_err(|error| error::unanswered(&operation, error))
+        .and_then(|response| error::judge(&operation, response));
     count(tenant, &operation, &judged);
     judged
 }
 
 /// As `send`, and reads the answer's JSON.
-async fn read<T: DeserializeOwned>(tenant: &Tenant, request: Request) -> Result<T, Trouble> {
+async fn read<T: DeserializeOwned>(tenant: &Tenant, request: Request) -> Result<T, ApiError> {
     parse(&send(tenant, request).await?)
 }
 
-fn parse<T: DeserializeOwned>(response: &Response) -> Result<T, Trouble> {
-    response.json().map_err(Trouble::from)
+fn parse<T: DeserializeOwned>(response: &Response) -> Result<T, ApiError> {
+    response.json().map_err(ApiError::from)
 }
 
 /// Counts an answer for its tenant, and an error by its kind.
-pub fn count(tenant: &Tenant, operation: &str, judged: &Result<Response, Trouble>) {
+pub fn count(tenant: &Tenant, operation: &str, judged: &Result<Response, ApiError>) {
     let of_tenant = |metric: &str, value: f64| Sample::new(metric, value).tag("tenant", tenant.tag());
     match judged {
         Ok(response) => metrics::emit(&[
@@ -59,25 +59,20 @@ pub fn count(tenant: &Tenant, operation: &str, judged: &Result<Response, Trouble
             of_tenant(TENANT_FAILED, 0.0),
         ]),
         // Broken off by ourselves.
-        Err(Trouble { kind: Kind::Interrupted, .. }) => {}
-        Err(trouble) => {
-            metrics::emit(&[of_tenant(TENANT_FAILED, 1.0), error(trouble.kind, operation)]);
+        Err(ApiError { kind: ErrorKind::Interrupted, .. }) => {}
+        Err(error) => {
+            metrics::emit(&[of_tenant(TENANT_FAILED, 1.0), counted(error.kind, operation)]);
         }
     }
 }
 
-fn error(kind: Kind, operation: &str) -> Sample {
+fn counted(kind: ErrorKind, operation: &str) -> Sample {
     Sample::new(ERRORS, 1.0).tag("error", kind.word()).tag("call", operation)
 }
 
 fn get(operation: &str, path: &str, query: &[(&str, &str)]) -> Request {
-    let mut url = format!("{BASE}{path}");
-    for (at, (name, value)) in query.iter().enumerate() {
-        url.push(if at == 0 { '?' } else { '&' });
-        url.push_str(name);
-        url.push('=');
-        url.push_str(&encode(value));
-    }
+    let query = form(query.iter().copied());
+    let url = if query.is_empty() { format!("{BASE}{path}") } else { format!("{BASE}{path}?{query}") };
     Request::get(operation, url)
 }
 
@@ -90,10 +85,10 @@ fn delete(operation: &str, path: &str, body: &impl Serialize) -> Result<Request,
 }
 
 /// Whether something was removed, or was not there any more.
-async fn removed(tenant: &Tenant, request: Request) -> Result<(), Trouble> {
+async fn removed(tenant: &Tenant, request: Request) -> Result<(), ApiError> {
     match send(tenant, request).await {
-        Ok(_) | Err(Trouble { kind: Kind::NotFound, .. }) => Ok(()),
-        Err(trouble) => Err(trouble),
+        Ok(_) | Err(ApiError { kind: ErrorKind::NotFound, .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Trouble, delete, get, post, read, removed};
+use super::{ApiError, delete, get, post, read, removed};
 use crate::{operation, tenant::Tenant};
 
 /// What makes a registered model a prompt.
@@ -21,7 +21,7 @@ fn is_prompt() -> Value {
 }
 
 /// Creates a prompt without a version. Returns the name that the server gives back.
-pub async fn create(tenant: &Tenant, name: &str) -> Result<String, Trouble> {
+pub async fn create(tenant: &Tenant, name: &str) -> Result<String, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Created {
@@ -33,7 +33,7 @@ pub async fn create(tenant: &Tenant, name: &str) -> Result<String, Trouble> {
 }
 
 /// Creates a version of a prompt. Returns its number and whether it is ready.
-pub async fn create_version(tenant: &Tenant, name: &str, text: &str) -> Result<(String, bool), Trouble> {
+pub async fn create_version(tenant: &Tenant, name: &str, text: &str) -> Result<(String, bool), ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Created {
@@ -57,7 +57,7 @@ pub async fn create_version(tenant: &Tenant, name: &str, text: &str) -> Result<(
 }
 
 /// A page of prompts.
-pub async fn search(tenant: &Tenant, most: u32) -> Result<Vec<Prompt>, Trouble> {
+pub async fn search(tenant: &Tenant, most: u32) -> Result<Vec<Prompt>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Found {
@@ -70,6 +70,6 @@ pub async fn search(tenant: &Tenant, most: u32) -> Result<Vec<Prompt>, Trouble> 
 }
 
 /// Removes a prompt with its versions.
-pub async fn remove(tenant: &Tenant, name: &str) -> Result<(), Trouble> {
+pub async fn remove(tenant: &Tenant, name: &str) -> Result<(), ApiError> {
     removed(tenant, delete("delete_prompt", "/registered-models/delete", &json!({ "name": name }))?).await
 }

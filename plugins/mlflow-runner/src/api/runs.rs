@@ -4,7 +4,7 @@ use kperf_plugin_sdk::clock;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Trouble, get as get_request, post, read, send};
+use super::{ApiError, get as get_request, post, read, send};
 use crate::{operation, tenant::Tenant};
 
 /// A run as far as it matters here.
@@ -46,23 +46,23 @@ fn milliseconds() -> u64 {
 }
 
 /// Starts a run.
-pub async fn create(tenant: &Tenant, experiment: &str) -> Result<Run, Trouble> {
+pub async fn create(tenant: &Tenant, experiment: &str) -> Result<Run, ApiError> {
     let body = json!({ "experiment_id": experiment, "start_time": milliseconds() });
     let run = read::<One>(tenant, post(operation::CREATE_RUN, "/runs/create", &body)?).await?.run.info;
     if run.run_id.is_empty() {
-        return Err(Trouble::bad_answer("create_run: the answer has no run_id"));
+        return Err(ApiError::bad_answer("create_run: the answer has no run_id"));
     }
     Ok(run)
 }
 
 /// Logs a value of a metric.
-pub async fn log_metric(tenant: &Tenant, run: &str, key: &str, value: f64) -> Result<(), Trouble> {
+pub async fn log_metric(tenant: &Tenant, run: &str, key: &str, value: f64) -> Result<(), ApiError> {
     let body = json!({ "run_id": run, "key": key, "value": value, "timestamp": milliseconds(), "step": 0 });
     send(tenant, post(operation::LOG_METRIC, "/runs/log-metric", &body)?).await.map(|_| ())
 }
 
 /// Logs a parameter.
-pub async fn log_parameter(tenant: &Tenant, run: &str, key: &str, value: &str) -> Result<(), Trouble> {
+pub async fn log_parameter(tenant: &Tenant, run: &str, key: &str, value: &str) -> Result<(), ApiError> {
     let body = json!({ "run_id": run, "key": key, "value": value });
     send(tenant, post(operation::LOG_PARAMETER, "/runs/log-parameter", &body)?).await.map(|_| ())
 }
@@ -73,7 +73,7 @@ pub async fn log_batch(
     run: &str,
     metrics: &[(String, f64)],
     parameters: &[(String, String)],
-) -> Result<(), Trouble> {
+) -> Result<(), ApiError> {
     let at = milliseconds();
     let metrics: Vec<_> =
         metrics.iter().map(|(key, value)| json!({ "key": key, "value": value, "timestamp": at, "step": 0 })).collect();
@@ -83,7 +83,7 @@ pub async fn log_batch(
 }
 
 /// Marks a run as finished. Returns the status that the server says it has now.
-pub async fn finish(tenant: &Tenant, run: &str) -> Result<String, Trouble> {
+pub async fn finish(tenant: &Tenant, run: &str) -> Result<String, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Updated {
@@ -95,7 +95,7 @@ pub async fn finish(tenant: &Tenant, run: &str) -> Result<String, Trouble> {
 }
 
 /// A page of an experiment's runs, the latest first.
-pub async fn search(tenant: &Tenant, experiment: &str, most: u32) -> Result<Vec<Run>, Trouble> {
+pub async fn search(tenant: &Tenant, experiment: &str, most: u32) -> Result<Vec<Run>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Found {
@@ -107,13 +107,13 @@ pub async fn search(tenant: &Tenant, experiment: &str, most: u32) -> Result<Vec<
 }
 
 /// One run.
-pub async fn get(tenant: &Tenant, run: &str) -> Result<Run, Trouble> {
+pub async fn get(tenant: &Tenant, run: &str) -> Result<Run, ApiError> {
     let request = get_request(operation::GET_RUN, "/runs/get", &[("run_id", run)]);
     Ok(read::<One>(tenant, request).await?.run.info)
 }
 
 /// What is in a run's folder.
-pub async fn artifacts(tenant: &Tenant, run: &str) -> Result<Vec<Artifact>, Trouble> {
+pub async fn artifacts(tenant: &Tenant, run: &str) -> Result<Vec<Artifact>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Listed {

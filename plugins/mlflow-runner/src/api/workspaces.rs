@@ -6,7 +6,7 @@ use kperf_plugin_sdk::http::{Request, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Kind, Trouble, parse, removed, send, trouble};
+use super::{ApiError, ErrorKind, error, parse, removed, send};
 use crate::{operation, tenant::Tenant};
 
 const WORKSPACES: &str = "/api/3.0/mlflow/workspaces";
@@ -30,16 +30,14 @@ struct Workspace {
 }
 
 /// Sends a request that is nobody's.
-async fn general(request: Request) -> Result<Response, Trouble> {
+async fn general(request: Request) -> Result<Response, ApiError> {
     let operation = request.operation.clone();
     let answer = request.send().await;
-    answer
-        .map_err(|error| trouble::unanswered(&operation, error))
-        .and_then(|response| trouble::judge(&operation, response))
+    answer.map_err(|error| error::unanswered(&operation, error)).and_then(|response| error::judge(&operation, response))
 }
 
 /// What the server says of itself.
-pub async fn server_info() -> Result<ServerInfo, Trouble> {
+pub async fn server_info() -> Result<ServerInfo, ApiError> {
     parse(&general(Request::get("server_info", "/api/3.0/mlflow/server-info")).await?)
 }
 
@@ -51,7 +49,7 @@ pub async fn version() -> String {
 
 /// Creates a tenant's workspace. Returns its name. No header goes with this request: the workspace that it would name is not
 /// there yet.
-pub async fn create(tenant: &Tenant, description: &str) -> Result<String, Trouble> {
+pub async fn create(tenant: &Tenant, description: &str) -> Result<String, ApiError> {
     let body = json!({ "name": tenant.name(), "description": description });
     let request = Request::post("create_workspace", WORKSPACES).json(&body)?;
     general(request).await.map(|_| tenant.name().to_owned())
@@ -63,23 +61,23 @@ struct Workspaces {
     workspaces: Vec<Workspace>,
 }
 
-fn names(response: &Response) -> Result<Vec<String>, Trouble> {
+fn names(response: &Response) -> Result<Vec<String>, ApiError> {
     let found: Workspaces = parse(response)?;
     Ok(found.workspaces.into_iter().map(|workspace| workspace.name).collect())
 }
 
 /// The names of all workspaces that the tenant is shown.
-pub async fn list(tenant: &Tenant) -> Result<Vec<String>, Trouble> {
+pub async fn list(tenant: &Tenant) -> Result<Vec<String>, ApiError> {
     names(&send(tenant, Request::get(operation::LIST_WORKSPACES, WORKSPACES)).await?)
 }
 
 /// The names of all workspaces that whoever asks is shown.
-pub async fn all() -> Result<Vec<String>, Trouble> {
+pub async fn all() -> Result<Vec<String>, ApiError> {
     names(&general(Request::get(operation::LIST_WORKSPACES, WORKSPACES)).await?)
 }
 
 /// The description of a tenant's workspace; none if there is no such workspace.
-pub async fn description(tenant: &Tenant) -> Result<Option<String>, Trouble> {
+pub async fn description(tenant: &Tenant) -> Result<Option<String>, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Answer {
@@ -88,13 +86,13 @@ pub async fn description(tenant: &Tenant) -> Result<Option<String>, Trouble> {
     let request = Request::get("get_workspace", format!("{WORKSPACES}/{}", tenant.name()));
     match send(tenant, request).await {
         Ok(response) => Ok(Some(parse::<Answer>(&response)?.workspace.description)),
-        Err(Trouble { kind: Kind::NotFound, .. }) => Ok(None),
-        Err(trouble) => Err(trouble),
+        Err(ApiError { kind: ErrorKind::NotFound, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
 /// Removes a tenant's workspace with everything in it, but for the artifacts' files: those go before.
-pub async fn remove(tenant: &Tenant) -> Result<(), Trouble> {
+pub async fn remove(tenant: &Tenant) -> Result<(), ApiError> {
     let url = format!("{WORKSPACES}/{}?mode=CASCADE", tenant.name());
     let mut request = Request::delete("delete_workspace", url);
     request.timeout = Some(REMOVAL.as_nanos() as u64);

@@ -2,18 +2,20 @@
 
 use std::collections::HashMap;
 
-use kperf_plugin_sdk::{ColumnType, Table, Unit};
-use kperf_plugin_sdk::{Failure, Iteration, clock, instant::Instant, log, metrics::Sample, random, records};
-
-use super::Bench;
-use crate::{
-    api::runs,
-    exhibit::Exhibit,
-    probe::{self, Outcome, Probe, Scene},
-    tally::Tally,
+use kperf_plugin_sdk::{
+    ColumnType, Failure, Finding, Iteration, RunnerMode, Scenario, Table, Unit, clock, instant::Instant, log,
+    metrics::Sample, random, records,
 };
 
-pub const NAME: &str = "ISOLATION";
+use super::{Context, Params};
+use crate::{
+    api::runs,
+    fixture::Fixture,
+    prepared::Prepared,
+    probe::{self, Attempt, Outcome, Probe},
+    schema::{self, FILLED, ISOLATION, SHAPE, TENANTS},
+    tally::Tally,
+};
 
 /// Whether a probe saw what is another tenant's.
 pub const LEAK: &str = "mlflow_isolation_leak";
@@ -33,51 +35,73 @@ pub fn table() -> Table {
 }
 
 pub struct Isolation {
-    bench: Bench,
-    exhibits: Vec<Exhibit>,
+    context: Context,
+    fixtures: Vec<Fixture>,
     /// Whose experiments they are: places by id.
     owners: HashMap<String, usize>,
 }
 
-impl Isolation {
-    pub fn open(bench: Bench, exhibits: Vec<Exhibit>) -> Self {
-        let owners = exhibits.iter().enumerate().map(|(place, exhibit)| (exhibit.experiment.clone(), place)).collect();
-        Self { bench, exhibits, owners }
+impl RunnerMode for Isolation {
+    const NAME: &str = "ISOLATION";
+    const DESCRIPTION: &str = "Tries in every way to see, as one tenant, what another one has";
+    type State = Prepared;
+
+    fn parameters() -> String {
+        schema::of(&[TENANTS, FILLED, SHAPE, ISOLATION], &[])
     }
 
-    pub async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
-        let number = self.exhibits.len();
-        if number < 2 {
-            return Err(Failure::new("params", "it takes two tenants to see what is another one's: set `tenants`"));
+    fn check(scenario: &Scenario) -> Vec<Finding> {
+        let help = "it takes two tenants to see what is another one's: set `tenants` to 2 or more";
+        match scenario.params::<Params>() {
+            Ok(params) if params.tenants.tenants < 2 => vec![Finding::fail("tenants", help)],
+            _ => Vec::new(),
         }
-        let viewer = self.bench.place(iteration);
+    }
+
+    async fn setup(scenario: &Scenario) -> Result<Prepared, Failure> {
+        Prepared::with_fixtures(scenario).await
+    }
+
+    fn open(scenario: &Scenario, prepared: Prepared) -> Result<Self, Failure> {
+        let context = Context::open(scenario, &prepared)?;
+        let fixtures = prepared.fixtures;
+        let owners = fixtures.iter().enumerate().map(|(place, fixture)| (fixture.experiment.clone(), place)).collect();
+        Ok(Self { context, fixtures, owners })
+    }
+
+    async fn iterate(&self, iteration: &Iteration) -> Result<(), Failure> {
+        let number = self.fixtures.len();
+        if number < 2 {
+            return Err(Failure::params("it takes two tenants to see what is another one's: set `tenants`"));
+        }
+        let viewer = self.context.place(iteration);
         let owner = (viewer + 1 + random::below(number as u64 - 1) as usize) % number;
-        let exhibit = self.exhibits.get(owner).ok_or_else(|| Failure::new("state", "a tenant has no exhibit"))?;
-        let (viewer, owner) = (self.bench.tenant(viewer)?, self.bench.tenant(owner)?);
+        let fixture = self.fixtures.get(owner).ok_or_else(|| Failure::new("state", "a tenant has no fixture"))?;
+        let (viewer, owner) = (self.context.tenants.get(viewer), self.context.tenants.get(owner));
         let mut tally = Tally::default();
         // Nothing is proven by not seeing what is not there.
-        let seen = tally.take(runs::get(owner, &exhibit.run).await);
+        let seen = tally.take(runs::get(owner, &fixture.run).await);
         if let Some(run) = &seen {
-            tally.check("a tenant sees its own run", run.run_id == exhibit.run);
+            tally.check("a tenant sees its own run", run.run_id == fixture.run);
         }
         if seen.is_none() {
             return tally.end();
         }
         let name = |experiment: &str| {
             let place = self.owners.get(experiment)?;
-            self.bench.tenant(*place).ok().map(|tenant| tenant.name().to_owned())
+            Some(self.context.tenants.get(*place).name().to_owned())
         };
-        let scene = Scene { viewer, owner, exhibit, marker: &self.bench.marker, owner_of: &name };
+        let attempt = Attempt { viewer, owner, fixture, marker: &self.context.marker, owner_of: &name };
         let mut leaks = Vec::new();
-        for probe in Probe::ALL.into_iter().filter(|probe| self.bench.params.write_probes || !probe.writes()) {
-            match probe::probe(probe, &scene).await {
+        for probe in Probe::ALL.into_iter().filter(|probe| self.context.params.write_probes || !probe.writes()) {
+            match probe::probe(probe, &attempt).await {
                 Outcome::Kept => sample(probe, 0.0),
                 Outcome::Leak { request_id, detail } => {
                     sample(probe, 1.0);
-                    leaks.push(tell(probe, &scene, &request_id, &detail));
+                    leaks.push(record_leak(probe, &attempt, &request_id, &detail));
                 }
-                Outcome::Undecided(trouble) => {
-                    tally.take::<()>(Err(trouble));
+                Outcome::Undecided(error) => {
+                    tally.take::<()>(Err(error));
                 }
             }
             if tally.is_stopped() {
@@ -95,13 +119,13 @@ fn sample(probe: Probe, leaked: f64) {
     Sample::new(LEAK, leaked).tag("probe", probe.operation()).emit();
 }
 
-/// Writes a leak down and tells of it.
-fn tell(probe: Probe, scene: &Scene<'_>, request_id: &str, detail: &str) -> Failure {
-    let viewer = if probe.has_viewer() { scene.viewer.name() } else { "" };
+/// Records and logs a leak. Returns it as the iteration's failure.
+fn record_leak(probe: Probe, attempt: &Attempt<'_>, request_id: &str, detail: &str) -> Failure {
+    let viewer = if probe.has_viewer() { attempt.viewer.name() } else { "" };
     let row = vec![
         Instant::from_unix(clock::wall()).into(),
         viewer.into(),
-        scene.owner.name().into(),
+        attempt.owner.name().into(),
         probe.operation().into(),
         request_id.into(),
         detail.into(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kperf_plugin_sdk::Failure;
+use kperf_plugin_sdk::{Failure, random::Weighted};
 use serde_json::json;
 
 use crate::api::{self, resource::Resource};
@@ -54,8 +54,9 @@ impl Shape {
 /// Reads with their weights.
 #[derive(Debug)]
 pub struct Choices {
-    operations: Vec<(u32, Resource, bool)>,
-    shapes: Vec<(u32, Shape)>,
+    /// A kind of thing, and whether its list is read.
+    operations: Weighted<(Resource, bool)>,
+    shapes: Weighted<Shape>,
 }
 
 impl Choices {
@@ -74,11 +75,11 @@ impl Choices {
             let (one, list) = resource.operations();
             for (name, is_list) in [(one, false), (list, true)] {
                 let weight = left.remove(name).unwrap_or_else(|| if operations.is_empty() { default(name) } else { 0 });
-                chosen.push((weight, resource, is_list));
+                chosen.push((weight, (resource, is_list)));
             }
         }
         let unknown = |what: &str, name: &str, known: Vec<&str>| {
-            Failure::new("params", format!("`{what}` has no `{name}`, there are: {}", known.join(", ")))
+            Failure::params(format!("`{what}` has no `{name}`, there are: {}", known.join(", ")))
         };
         if let Some(name) = left.keys().next() {
             let known = Resource::ALL.iter().flat_map(|it| [it.operations().0, it.operations().1]).collect();
@@ -91,39 +92,25 @@ impl Choices {
         if let Some(name) = shapes.keys().find(|name| !known.contains(&name.as_str())) {
             return Err(unknown("shapes", name, known.to_vec()));
         }
-        let choices = Self { operations: chosen, shapes: Shape::ALL.map(|shape| (weight(shape), shape)).to_vec() };
-        let lists = choices.operations.iter().any(|(weight, _, is_list)| *weight > 0 && *is_list);
-        let nothing = choices.operations.iter().all(|(weight, ..)| *weight == 0);
-        if nothing || (lists && choices.shapes.iter().all(|(weight, _)| *weight == 0)) {
-            return Err(Failure::new("params", "give at least one of `operations` and of `shapes` a weight above 0"));
+        let reads_lists = chosen.iter().any(|(weight, (_, is_list))| *weight > 0 && *is_list);
+        let operations = Weighted::new(chosen);
+        let shapes = Weighted::new(Shape::ALL.map(|shape| (weight(shape), shape)));
+        if operations.total() == 0 || (reads_lists && shapes.total() == 0) {
+            return Err(Failure::params("give at least one of `operations` and of `shapes` a weight above 0"));
         }
-        Ok(choices)
+        Ok(Self { operations, shapes })
     }
 
-    /// Draws a read; `below` draws a number below its argument.
-    pub fn draw(&self, below: impl Fn(u64) -> u64) -> Read {
-        let weights = self.operations.iter().map(|it| it.0);
-        let place = pick(weights, &below);
-        let (_, resource, is_list) = self.operations.get(place).copied().unwrap_or((0, Resource::Runs, true));
-        if !is_list {
-            return Read::One(resource);
+    /// A read by its weight; `below` gives a random number below its argument.
+    pub fn choose(&self, below: impl Fn(u64) -> u64) -> Read {
+        match self.operations.choose(&below) {
+            Some((resource, false)) => Read::One(*resource),
+            Some((resource, true)) => {
+                Read::List(*resource, self.shapes.choose(&below).copied().unwrap_or(Shape::First))
+            }
+            None => Read::List(Resource::Runs, Shape::First),
         }
-        let place = pick(self.shapes.iter().map(|it| it.0), &below);
-        Read::List(resource, self.shapes.get(place).map_or(Shape::First, |it| it.1))
     }
-}
-
-/// A place, drawn by weights.
-fn pick(weights: impl Iterator<Item = u32> + Clone, below: impl Fn(u64) -> u64) -> usize {
-    let mut left = below(weights.clone().map(u64::from).sum());
-    for (place, weight) in weights.enumerate() {
-        let weight = u64::from(weight);
-        if left < weight {
-            return place;
-        }
-        left -= weight;
-    }
-    0
 }
 
 /// An order for a list.
@@ -171,8 +158,8 @@ mod tests {
     #[test]
     fn reads_follow_their_weights() {
         let choices = Choices::new(&weights(&[("get_run", 1), ("list_runs", 3)]), &weights(&[("deep", 1)])).unwrap();
-        let draw = numbers();
-        let reads: Vec<Read> = (0..4000).map(|_| choices.draw(&draw)).collect();
+        let random = numbers();
+        let reads: Vec<Read> = (0..4000).map(|_| choices.choose(&random)).collect();
         let lists = reads.iter().filter(|read| **read == Read::List(Resource::Runs, Shape::Deep)).count();
         assert!((2800..3200).contains(&lists), "{lists}");
         assert_eq!(reads.iter().filter(|read| **read == Read::One(Resource::Runs)).count(), 4000 - lists);
@@ -181,8 +168,8 @@ mod tests {
     #[test]
     fn by_default_everything_is_read() {
         let choices = Choices::new(&Weights::new(), &Weights::new()).unwrap();
-        let draw = numbers();
-        let reads: Vec<Read> = (0..4000).map(|_| choices.draw(&draw)).collect();
+        let random = numbers();
+        let reads: Vec<Read> = (0..4000).map(|_| choices.choose(&random)).collect();
         for resource in Resource::ALL {
             assert!(reads.contains(&Read::One(resource)), "{resource:?}");
             for shape in Shape::ALL {
@@ -204,11 +191,11 @@ mod tests {
 
     #[test]
     fn orders_and_filters_are_ones_that_servers_know() {
-        let draw = numbers();
+        let random = numbers();
         for _ in 0..100 {
-            assert!(sort(Resource::Runs, &draw).ends_with("sc"));
-            assert!(filter(Resource::Runs, &draw).starts_with("{\"predicates\":[{"));
-            assert!(filter(Resource::Experiments, &draw).contains("IS_SUBSTRING"));
+            assert!(sort(Resource::Runs, &random).ends_with("sc"));
+            assert!(filter(Resource::Runs, &random).starts_with("{\"predicates\":[{"));
+            assert!(filter(Resource::Experiments, &random).contains("IS_SUBSTRING"));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The things of a tenant that can be read, and how far each list has been read.
 
+use kperf_plugin_sdk::random;
 use serde::{Deserialize, Serialize};
 
 use crate::api::resource::{Id, Resource};
@@ -70,10 +71,10 @@ impl Pool {
         }
     }
 
-    /// An id, drawn evenly.
-    pub fn draw(&self, resource: Resource) -> Option<Id> {
+    /// One of the ids, each as likely as any other.
+    pub fn pick(&self, resource: Resource) -> Option<Id> {
         let known = self.ids(resource);
-        known.get(kperf_plugin_sdk::random::below(known.len() as u64) as usize).cloned()
+        known.get(random::below(known.len() as u64) as usize).cloned()
     }
 
     /// The token of the page that comes next, and how many pages lie before it.

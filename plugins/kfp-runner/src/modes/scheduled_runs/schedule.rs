@@ -6,6 +6,7 @@ use croner::{
     Cron,
     parser::{CronParser, Seconds},
 };
+use kperf_plugin_sdk::Failure;
 
 /// A run's instants may be rounded by so much.
 const ROUNDING: f64 = 1.0;
@@ -23,11 +24,12 @@ impl Schedule {
     /// A schedule of a pattern with six fields, the first of which are seconds.
     ///
     /// # Errors
-    /// A text for people if it is none.
-    pub fn cron(pattern: &str) -> Result<Self, String> {
+    /// A failure of the kind `params` if it is none.
+    pub fn cron(pattern: &str) -> Result<Self, Failure> {
         let parser = CronParser::builder().seconds(Seconds::Required).build();
         let cron = parser.parse(pattern).map_err(|error| {
-            format!("`cron = \"{pattern}\"` can't be used: {error}; write six fields, seconds first: \"0 */5 * * * *\"")
+            let help = "write six fields, seconds first: \"0 */5 * * * *\"";
+            Failure::params(format!("`cron = \"{pattern}\"` can't be used: {error}; {help}"))
         })?;
         Ok(Self::Cron(Box::new(cron)))
     }

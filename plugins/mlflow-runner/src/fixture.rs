@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::{Trouble, artifacts, prompts, runs, runs::Run},
+    api::{ApiError, artifacts, prompts, runs, runs::Run},
     created,
     tenant::Tenant,
 };
@@ -14,7 +14,7 @@ pub const ARTIFACT_BYTES: u64 = 10_000;
 
 /// An experiment with a run with an artifact. Names are short, because hundreds of these travel to every instance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Exhibit {
+pub struct Fixture {
     #[serde(rename = "e")]
     pub experiment: String,
     #[serde(rename = "r")]
@@ -39,7 +39,7 @@ pub fn prompt_name(marker: &str, tenant: &Tenant) -> String {
 }
 
 /// Makes a tenant's.
-pub async fn make(tenant: &Tenant, marker: &str) -> Result<Exhibit, Trouble> {
+pub async fn make(tenant: &Tenant, marker: &str) -> Result<Fixture, ApiError> {
     let experiment = created::experiment(tenant, &experiment_name(marker)).await?;
     let prompt = prompt_name(marker, tenant);
     created::prompt(tenant, &prompt).await?;
@@ -48,5 +48,5 @@ pub async fn make(tenant: &Tenant, marker: &str) -> Result<Exhibit, Trouble> {
     runs::log_metric(tenant, &run_id, "metric1", 0.5).await?;
     runs::log_parameter(tenant, &run_id, "param1", "0.5").await?;
     artifacts::put(tenant, &artifact_uri, ARTIFACT, ARTIFACT_BYTES).await?;
-    Ok(Exhibit { experiment, run: run_id, artifact_uri })
+    Ok(Fixture { experiment, run: run_id, artifact_uri })
 }

@@ -13,7 +13,7 @@ use crate::{clock_offset::ClockOffset, run::Run, spec::Graph, tenant::Tenant, ti
 
 /// When our side saw what. Instants are those of `clock::now`.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Observed {
+pub struct ObservedTimes {
     /// The iteration began to submit the run; none if the server started it by itself.
     pub submitted: Option<Duration>,
     /// The server's answer to that was here.
@@ -23,11 +23,11 @@ pub struct Observed {
 }
 
 /// A run with everything that is known about it.
-pub struct Outcome<'a> {
+pub struct RunReport<'a> {
     pub run: &'a Run,
     pub tenant: &'a Tenant,
     pub iteration: &'a Iteration,
-    pub observed: Observed,
+    pub observed: ObservedTimes,
     /// `succeeded`, `failed`, `timeout`, ...
     pub reason: &'a str,
     pub offset: ClockOffset,
@@ -83,7 +83,7 @@ pub fn tasks_table() -> Table {
         .span("run_id", "name", "start", "end")
 }
 
-impl Outcome<'_> {
+impl RunReport<'_> {
     /// Reports everything; component by component only if `components` says so, because each one's name becomes a tag.
     pub fn report(&self, graph: &Graph, components: bool) {
         let timings = Timings::of(self.run, graph);

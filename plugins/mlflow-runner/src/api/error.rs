@@ -11,7 +11,7 @@ const POOL: &str = "QueuePool limit";
 
 /// Kinds of errors: tags, and kinds of failed iterations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// The server has too much to do.
     Overload,
     NotFound,
@@ -33,7 +33,7 @@ pub enum Kind {
     Refused,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Its name in tags.
     pub fn word(self) -> &'static str {
         match self {
@@ -67,55 +67,58 @@ impl Kind {
 
 /// A request that did not bring what was asked for.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trouble {
-    pub kind: Kind,
+pub struct ApiError {
+    pub kind: ErrorKind,
     /// For people, with the server's own words.
     pub message: String,
 }
 
-impl Trouble {
+impl ApiError {
     /// An answer that can't be right.
     pub fn bad_answer(message: impl Into<String>) -> Self {
-        Self { kind: Kind::BadAnswer, message: message.into() }
+        Self { kind: ErrorKind::BadAnswer, message: message.into() }
     }
 
     /// Whether the server said that it did nothing. Overloaded it may have done half, and behind all others nobody knows.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.kind, Kind::NotFound | Kind::Conflict | Kind::Denied | Kind::ClientError | Kind::Refused)
+        matches!(
+            self.kind,
+            ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Denied | ErrorKind::ClientError | ErrorKind::Refused
+        )
     }
 
     /// Whether trying again may help.
     pub fn is_passing(&self) -> bool {
-        matches!(self.kind, Kind::Overload | Kind::ServerError | Kind::Connection | Kind::Timeout)
+        matches!(self.kind, ErrorKind::Overload | ErrorKind::ServerError | ErrorKind::Connection | ErrorKind::Timeout)
     }
 }
 
-impl From<Trouble> for Failure {
-    fn from(trouble: Trouble) -> Self {
-        Self::new(trouble.kind.word(), trouble.message)
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::new(error.kind.word(), error.message)
     }
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         Self::bad_answer(failure.message)
     }
 }
 
 /// What the host's error for an operation means.
-pub fn unanswered(operation: &str, error: Error) -> Trouble {
+pub fn unanswered(operation: &str, error: Error) -> ApiError {
     let kind = match &error {
-        Error::Connect(_) | Error::Tls(_) | Error::Protocol(_) => Kind::Connection,
-        Error::Timeout(_) => Kind::Timeout,
-        Error::TooLarge(_) => Kind::BadAnswer,
-        Error::Interrupted(_) => Kind::Interrupted,
-        Error::Denied(_) | Error::Invalid(_) => Kind::Refused,
+        Error::Connect(_) | Error::Tls(_) | Error::Protocol(_) => ErrorKind::Connection,
+        Error::Timeout(_) => ErrorKind::Timeout,
+        Error::TooLarge(_) => ErrorKind::BadAnswer,
+        Error::Interrupted(_) => ErrorKind::Interrupted,
+        Error::Denied(_) | Error::Invalid(_) => ErrorKind::Refused,
     };
-    Trouble { kind, message: format!("{operation}: {}", Failure::from(error).message) }
+    ApiError { kind, message: format!("{operation}: {}", Failure::from(error).message) }
 }
 
 /// The answer, if it is a success: a status of the 200s, and no error code in its body.
-pub fn judge(operation: &str, response: Response) -> Result<Response, Trouble> {
+pub fn judge(operation: &str, response: Response) -> Result<Response, ApiError> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Body {
@@ -134,12 +137,12 @@ pub fn judge(operation: &str, response: Response) -> Result<Response, Trouble> {
     }
     let Some(body) = body else {
         let text = String::from_utf8_lossy(&response.body);
-        let kind = Kind::of(status, "", text.trim_start());
-        return Err(Trouble { kind, message: format!("{operation} answers {status}: {}", line(&text)) });
+        let kind = ErrorKind::of(status, "", text.trim_start());
+        return Err(ApiError { kind, message: format!("{operation} answers {status}: {}", line(&text)) });
     };
     let text = if body.message.is_empty() { &body.detail } else { &body.message };
-    let kind = if success { Kind::BadAnswer } else { Kind::of(status, &body.error_code, text) };
-    Err(Trouble { kind, message: format!("{operation} answers {status} {}: {}", body.error_code, line(text)) })
+    let kind = if success { ErrorKind::BadAnswer } else { ErrorKind::of(status, &body.error_code, text) };
+    Err(ApiError { kind, message: format!("{operation} answers {status} {}: {}", body.error_code, line(text)) })
 }
 
 /// Whether a body is JSON that may be an error's. Only then is it worth being read for that.
@@ -161,29 +164,29 @@ mod tests {
 
     use super::*;
 
-    fn kind(status: u16, body: &str) -> Option<Kind> {
+    fn kind(status: u16, body: &str) -> Option<ErrorKind> {
         let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
         let response = Response { status, headers: Vec::new(), body: body.into(), timing };
-        judge("op", response).err().map(|trouble| trouble.kind)
+        judge("op", response).err().map(|error| error.kind)
     }
 
     #[test]
     fn errors_are_told_apart() {
         let error = |code: &str, message: &str| format!(r#"{{"error_code":"{code}","message":"{message}"}}"#);
         let pool = error("BAD_REQUEST", "QueuePool limit of size 5 overflow 10 reached, connection timed out");
-        assert_eq!(kind(400, &pool), Some(Kind::Overload));
-        assert_eq!(kind(503, "busy"), Some(Kind::Overload));
-        assert_eq!(kind(429, ""), Some(Kind::Overload));
+        assert_eq!(kind(400, &pool), Some(ErrorKind::Overload));
+        assert_eq!(kind(503, "busy"), Some(ErrorKind::Overload));
+        assert_eq!(kind(429, ""), Some(ErrorKind::Overload));
         // The same words elsewhere are somebody's name.
         let named = error("INVALID_PARAMETER_VALUE", "no such thing: QueuePool limit");
-        assert_eq!(kind(400, &named), Some(Kind::ClientError));
-        assert_eq!(kind(400, &error("RESOURCE_ALREADY_EXISTS", "there")), Some(Kind::Conflict));
-        assert_eq!(kind(404, &error("RESOURCE_DOES_NOT_EXIST", "gone")), Some(Kind::NotFound));
-        assert_eq!(kind(404, "<html>"), Some(Kind::NotFound));
-        assert_eq!(kind(401, "You are not authenticated."), Some(Kind::Denied));
-        assert_eq!(kind(403, "Permission denied"), Some(Kind::Denied));
-        assert_eq!(kind(500, &error("INVALID_STATE", "not empty")), Some(Kind::ServerError));
-        assert_eq!(kind(302, ""), Some(Kind::ClientError));
+        assert_eq!(kind(400, &named), Some(ErrorKind::ClientError));
+        assert_eq!(kind(400, &error("RESOURCE_ALREADY_EXISTS", "there")), Some(ErrorKind::Conflict));
+        assert_eq!(kind(404, &error("RESOURCE_DOES_NOT_EXIST", "gone")), Some(ErrorKind::NotFound));
+        assert_eq!(kind(404, "<html>"), Some(ErrorKind::NotFound));
+        assert_eq!(kind(401, "You are not authenticated."), Some(ErrorKind::Denied));
+        assert_eq!(kind(403, "Permission denied"), Some(ErrorKind::Denied));
+        assert_eq!(kind(500, &error("INVALID_STATE", "not empty")), Some(ErrorKind::ServerError));
+        assert_eq!(kind(302, ""), Some(ErrorKind::ClientError));
     }
 
     #[test]
@@ -192,17 +195,22 @@ mod tests {
         assert_eq!(kind(200, "{}"), None);
         assert_eq!(kind(201, r#"{"name":"\"error_code\""}"#), None);
         assert_eq!(kind(200, "plain \"error_code\""), None);
-        assert_eq!(kind(200, "\n{\"error_code\":\"INTERNAL_ERROR\",\"message\":\"x\"}"), Some(Kind::BadAnswer));
+        assert_eq!(kind(200, "\n{\"error_code\":\"INTERNAL_ERROR\",\"message\":\"x\"}"), Some(ErrorKind::BadAnswer));
     }
 
     #[test]
     fn only_a_clear_no_is_a_refusal() {
-        let trouble = |kind| Trouble { kind, message: String::new() };
-        assert!(trouble(Kind::Conflict).is_refusal() && trouble(Kind::ClientError).is_refusal());
-        for kind in
-            [Kind::Overload, Kind::ServerError, Kind::Connection, Kind::Timeout, Kind::BadAnswer, Kind::Interrupted]
-        {
-            assert!(!trouble(kind).is_refusal(), "{kind:?}");
+        let error = |kind| ApiError { kind, message: String::new() };
+        assert!(error(ErrorKind::Conflict).is_refusal() && error(ErrorKind::ClientError).is_refusal());
+        for kind in [
+            ErrorKind::Overload,
+            ErrorKind::ServerError,
+            ErrorKind::Connection,
+            ErrorKind::Timeout,
+            ErrorKind::BadAnswer,
+            ErrorKind::Interrupted,
+        ] {
+            assert!(!error(kind).is_refusal(), "{kind:?}");
         }
     }
 
@@ -210,7 +218,7 @@ mod tests {
     fn messages_are_one_line_with_the_servers_words() {
         let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
         let body = r#"{"detail":"Invalid\npath"}"#.into();
-        let trouble = judge("op", Response { status: 400, headers: Vec::new(), body, timing }).unwrap_err();
-        assert_eq!(trouble.message, "op answers 400 : Invalid path");
+        let error = judge("op", Response { status: 400, headers: Vec::new(), body, timing }).unwrap_err();
+        assert_eq!(error.message, "op answers 400 : Invalid path");
     }
 }

@@ -7,12 +7,12 @@ use kperf_plugin_sdk::{
 
 use crate::{expectation::Expectation, params::RequestParams};
 
-pub struct Plan {
+pub struct PreparedRequest {
     template: Request,
     expectation: Expectation,
 }
 
-impl Plan {
+impl PreparedRequest {
     pub fn new(params: RequestParams) -> Result<Self, Failure> {
         let mut template = Request::new(&params.name, &params.method, params.path);
         for (name, value) in params.headers {
@@ -24,7 +24,7 @@ impl Plan {
             (None, Some(value)) => template.json(&value)?,
             (Some(_), Some(_)) => {
                 let message = format!("request `{}` has both `body` and `json`: keep one of them", params.name);
-                return Err(Failure::new("params", message));
+                return Err(Failure::params(message));
             }
         };
         let expectation = Expectation::new(&params.name, params.expect)?;
@@ -55,15 +55,15 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn plan(params: serde_json::Value) -> Result<Plan, Failure> {
-        Plan::new(serde_json::from_value(params).unwrap())
+    fn prepared(params: serde_json::Value) -> Result<PreparedRequest, Failure> {
+        PreparedRequest::new(serde_json::from_value(params).unwrap())
     }
 
     #[test]
     fn only_a_body_that_is_looked_at_is_kept() {
         let body = |expect: serde_json::Value| {
-            let plan = plan(serde_json::json!({"name": "a", "path": "/", "expect": expect})).unwrap();
-            plan.template.response_body
+            let request = prepared(serde_json::json!({"name": "a", "path": "/", "expect": expect})).unwrap();
+            request.template.response_body
         };
         assert_eq!(body(serde_json::json!({"status": 200})), BodyMode::Discard);
         assert_eq!(body(serde_json::json!({"contains": "x"})), BodyMode::Keep);
@@ -73,13 +73,14 @@ mod tests {
     #[test]
     fn two_bodies_are_refused() {
         let params = serde_json::json!({"name": "a", "path": "/", "body": "x", "json": {}});
-        assert!(plan(params).err().unwrap().message.contains("keep one"));
+        assert!(prepared(params).err().unwrap().message.contains("keep one"));
     }
 
     #[test]
     fn expected_statuses_reach_the_host() {
-        let plan = plan(serde_json::json!({"name": "a", "path": "/", "expect": {"status": [200, 404]}})).unwrap();
-        let ranges: Vec<_> = plan.template.expected.iter().map(|r| (r.first, r.last)).collect();
+        let request =
+            prepared(serde_json::json!({"name": "a", "path": "/", "expect": {"status": [200, 404]}})).unwrap();
+        let ranges: Vec<_> = request.template.expected.iter().map(|r| (r.first, r.last)).collect();
         assert_eq!(ranges, [(200, 200), (404, 404)]);
     }
 }
