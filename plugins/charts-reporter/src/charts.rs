@@ -12,7 +12,7 @@ pub struct Chart<'a> {
     pub name: String,
     /// What it shows.
     pub title: String,
-    /// Its size in pixels.
+    /// Width and height in pixels.
     pub size: (u32, u32),
     draw: Draw<'a>,
 }
@@ -24,7 +24,7 @@ type Draw<'a> = Box<dyn Fn(&mut dyn Surface, Frame) + 'a>;
 pub struct Missing {
     /// The file's name without its ending.
     pub name: String,
-    /// Why.
+    /// The reason, for the page: `the matrix has one axis only`.
     pub why: String,
 }
 

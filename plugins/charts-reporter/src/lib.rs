@@ -33,7 +33,7 @@ const PARAMETERS: &str = r#"{
   }
 }"#;
 
-/// The plugin.
+/// Which charts the suite wants.
 pub struct ChartsReporter {
     params: Params,
 }

@@ -30,29 +30,29 @@ pub struct Model {
 /// An axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Side {
-    /// Its name.
+    /// The axis' name in the matrix.
     pub name: String,
-    /// Its values.
+    /// Its values as text, in the order of the suite.
     pub values: Vec<String>,
 }
 
-/// What was measured in a cell; of several rounds the mean.
+/// What was measured in a cell; of several repeats the mean.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
-    rounds: f64,
+    repeats: f64,
     operations: BTreeMap<String, Requests>,
     cpu: BTreeMap<String, Usage>,
     memory: BTreeMap<String, Usage>,
 }
 
-/// The requests of an operation.
+/// Figures of an operation's requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Requests {
-    /// How many.
+    /// Requests sent.
     pub count: f64,
-    /// How many failed.
+    /// Requests without an expected response.
     pub failed: f64,
-    /// How many a second.
+    /// Requests per second.
     pub rate: f64,
     /// The 95th percentile of their service time, in seconds; none if none was answered.
     pub p95: Option<f64>,
@@ -84,12 +84,12 @@ impl Figures {
         self.memory.get(component).copied()
     }
 
-    /// Takes in a further round. Every mean is over all rounds so far.
+    /// Takes in a further repeat. Every mean is over all repeats so far.
     fn join(&mut self, other: &Self) {
-        let before = self.rounds;
-        self.rounds += 1.0;
-        let rounds = self.rounds;
-        let mean = |old: f64, new: f64| (old * before + new) / rounds;
+        let before = self.repeats;
+        self.repeats += 1.0;
+        let repeats = self.repeats;
+        let mean = |old: f64, new: f64| (old * before + new) / repeats;
         for (name, new) in &other.operations {
             let old = self.operations.get(name).copied().unwrap_or_default();
             let p95 = match (old.p95, new.p95) {
@@ -162,7 +162,7 @@ fn of_run(summary: &Summary) -> Model {
     let metrics = summary.metrics.iter().chain(summary.scenarios.iter().flat_map(|it| &it.metrics));
     let usage =
         |metric: &Metric| Some((metric.tags.get("component")?.clone(), Usage { mean: metric.mean?, max: metric.max? }));
-    let mut figures = Figures { rounds: 1.0, operations: requests(&scenarios), ..Figures::default() };
+    let mut figures = Figures { repeats: 1.0, operations: requests(&scenarios), ..Figures::default() };
     for metric in metrics {
         let Some((component, used)) = usage(metric) else { continue };
         match metric.name.as_str() {
@@ -186,7 +186,7 @@ fn of_matrix(summary: &Summary, chosen: &[&Axis], cells: Vec<&CellResult>, fixed
     for cell in cells {
         let scenarios: Vec<&Scenario> =
             summary.scenarios.iter().filter(|it| it.cell == Some(cell.cell.number)).collect();
-        let mut figures = Figures { rounds: 1.0, operations: requests(&scenarios), ..Figures::default() };
+        let mut figures = Figures { repeats: 1.0, operations: requests(&scenarios), ..Figures::default() };
         for it in &cell.components {
             figures.cpu.extend(it.cpu.map(|cpu| (it.component.clone(), cpu)));
             figures.memory.extend(it.memory.map(|memory| (it.component.clone(), memory)));

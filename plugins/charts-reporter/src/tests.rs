@@ -193,7 +193,7 @@ fn a_run_without_a_matrix_has_fewer_and_says_which_are_missing() {
 }
 
 #[test]
-fn of_several_rounds_the_mean_is_drawn_and_further_axes_have_charts_of_their_own() {
+fn of_several_repeats_the_mean_is_drawn_and_further_axes_have_charts_of_their_own() {
     let operation =
         |p95: f64| json!([{"operation": "o", "count": 4, "failures": 1, "rate": p95 * 10.0, "duration": {"p95": p95}}]);
     let cell = |number: u32, kind: &str| json!({"number": number, "values": {"a": 1, "b": 2, "kind": kind}});

@@ -7,7 +7,7 @@ use kperf_plugin_sdk::{
 };
 use serde::Serialize;
 
-/// The plugin.
+/// The file that it writes.
 pub struct CsvReporter {
     file: OneFile,
 }

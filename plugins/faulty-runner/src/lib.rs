@@ -13,7 +13,7 @@ use kperf_plugin_sdk::{
 };
 use serde::Deserialize;
 
-/// The plugin.
+/// The fault, and how often it happens.
 pub struct FaultyRunner {
     fault: Fault,
     params: Params,

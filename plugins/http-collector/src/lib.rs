@@ -30,7 +30,7 @@ const PARAMETERS: &str = r#"{
   }
 }"#;
 
-/// The plugin.
+/// The request, and the status that says that the target is up.
 pub struct HttpCollector {
     probe: Request,
     status: Option<u16>,

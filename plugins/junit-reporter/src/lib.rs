@@ -12,7 +12,7 @@ use kperf_plugin_sdk::{
 };
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-/// The plugin.
+/// The file that it writes.
 pub struct JunitReporter {
     file: OneFile,
 }

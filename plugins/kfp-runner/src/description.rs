@@ -7,7 +7,7 @@ use crate::{
     run_report,
 };
 
-/// The description.
+/// Modes with their parameters, metrics and tables.
 pub fn description() -> Description {
     let description = Description::new(
         "kfp-runner",

@@ -63,7 +63,7 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
-    /// Its name in records.
+    /// The value of the column `kind`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Workflow => "workflow",
@@ -116,7 +116,6 @@ impl Run {
         }
     }
 
-    /// Its tasks.
     pub fn tasks(&self) -> &[Task] {
         &self.run_details.task_details
     }

@@ -34,7 +34,7 @@ impl Tenant {
     }
 }
 
-/// How a suite names its tenants.
+/// The tenants as a suite writes them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct TenantParams {

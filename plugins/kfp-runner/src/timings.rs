@@ -37,7 +37,7 @@ pub struct Component {
     pub name: String,
     /// From its pod's creation to its end, scheduling and image pull included; none if it was skipped.
     pub duration: Option<f64>,
-    /// Its driver.
+    /// The time of its driver.
     pub driver: Option<f64>,
     /// From its driver's end to its start.
     pub handover: Option<f64>,

@@ -1,6 +1,6 @@
 //! Lists and watches of the Kubernetes API.
 //!
-//! A watch is asked for about a second and then read as a whole: what happened since the version before it, in order. The next
+//! A watch is asked for about a second and then read as a whole: all changes since the version before it, in order. The next
 //! one goes on where it ended, so nothing depends on a connection that lives long.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use kperf_plugin_sdk::{
 
 use serde::de::DeserializeOwned;
 
-use crate::object::{Change, List, Status};
+use crate::object::{List, Status, WatchEvent};
 
 /// How long a watch lasts.
 const WATCH_SECONDS: u32 = 1;
@@ -30,32 +30,37 @@ pub struct Listed<T> {
     pub version: String,
 }
 
-/// What happened to an object.
+/// A change of an object.
 #[derive(Debug)]
-pub enum Happened<T> {
-    /// It is there, or looks different.
-    Changed(T),
-    /// It is gone; this is how it was.
+pub enum Change<T> {
+    /// The object's new state.
+    Updated(T),
+    /// The last state of an object that is gone.
     Deleted(T),
 }
 
-/// What a watch has told.
+/// What came of a watch.
 #[derive(Debug)]
-pub enum Watched<T> {
-    /// What happened, up to which version that is everything, and why objects could not be read, if some could not.
-    Changes(Vec<Happened<T>>, String, Vec<String>),
-    /// The version is forgotten: only a fresh list helps.
-    Gone,
+pub enum Watch<T> {
+    /// All changes up to a version.
+    Changes {
+        changes: Vec<Change<T>>,
+        version: String,
+        /// Why objects could not be read, one text for each.
+        unread: Vec<String>,
+    },
+    /// The server has forgotten the version: only a fresh list helps.
+    Expired,
 }
 
 /// Something that can be listed and watched.
 #[derive(Clone, Debug)]
 pub struct Resource {
-    /// `list_pods`: an operation's name.
+    /// The operation of its lists: `list_pods`.
     pub list: &'static str,
-    /// `watch_pods`.
+    /// The operation of its watches: `watch_pods`.
     pub watch: &'static str,
-    /// `/api/v1/namespaces/kubeflow/pods`.
+    /// The path of the API: `/api/v1/namespaces/kubeflow/pods`.
     pub path: String,
     /// `labelSelector=..&`, encoded, or nothing.
     pub selector: String,
@@ -90,8 +95,8 @@ impl Resource {
         Ok(list.metadata.resource_version)
     }
 
-    /// What happened since a version.
-    pub async fn watch<T: DeserializeOwned>(&self, version: &str) -> Result<Watched<T>, Failure> {
+    /// The changes since a version.
+    pub async fn watch<T: DeserializeOwned>(&self, version: &str) -> Result<Watch<T>, Failure> {
         let url = format!(
             "{}?{}watch=1&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={}",
             self.path,
@@ -100,41 +105,41 @@ impl Resource {
         );
         let response = send(self.watch, &url).await?;
         if response.status == 410 {
-            return Ok(Watched::Gone);
+            return Ok(Watch::Expired);
         }
         read(&accepted(response, &self.path)?.body, version)
     }
 }
 
 /// Reads a watch's lines.
-fn read<T: DeserializeOwned>(body: &[u8], version: &str) -> Result<Watched<T>, Failure> {
+fn read<T: DeserializeOwned>(body: &[u8], version: &str) -> Result<Watch<T>, Failure> {
     let (mut changes, mut version, mut unread) = (Vec::new(), version.to_owned(), Vec::new());
     for line in body.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
         let wrong = |error| Failure::new("json", format!("a line of a watch is not what was expected: {error}"));
-        let change: Change = serde_json::from_slice(line).map_err(wrong)?;
-        if change.kind == "ERROR" {
-            let status: Status = serde_json::from_value(change.object).unwrap_or_default();
+        let event: WatchEvent = serde_json::from_slice(line).map_err(wrong)?;
+        if event.kind == "ERROR" {
+            let status: Status = serde_json::from_value(event.object).unwrap_or_default();
             if status.code == 410 {
-                return Ok(Watched::Gone);
+                return Ok(Watch::Expired);
             }
             let Status { code, reason, message } = status;
             return Err(Failure::new("watch-failed", format!("the watch ended with {code} {reason}: {message}")));
         }
-        if let Some(newer) = change.object.pointer("/metadata/resourceVersion").and_then(serde_json::Value::as_str) {
+        if let Some(newer) = event.object.pointer("/metadata/resourceVersion").and_then(serde_json::Value::as_str) {
             newer.clone_into(&mut version);
         }
-        let happened = match change.kind.as_str() {
-            "ADDED" | "MODIFIED" => Happened::Changed,
-            "DELETED" => Happened::Deleted,
+        let change = match event.kind.as_str() {
+            "ADDED" | "MODIFIED" => Change::Updated,
+            "DELETED" => Change::Deleted,
             _ => continue,
         };
         // One that can't be read must not keep back those after it.
-        match serde_json::from_value(change.object) {
-            Ok(object) => changes.push(happened(object)),
+        match serde_json::from_value(event.object) {
+            Ok(object) => changes.push(change(object)),
             Err(error) => unread.push(error.to_string()),
         }
     }
-    Ok(Watched::Changes(changes, version, unread))
+    Ok(Watch::Changes { changes, version, unread })
 }
 
 /// The body of a `GET`.
@@ -194,11 +199,11 @@ mod tests {
             pod("b", 7),
             pod("", 9)
         );
-        let Watched::Changes(changes, version, _) = read::<Pod>(body.as_bytes(), "1").unwrap() else { panic!() };
+        let Watch::Changes { changes, version, .. } = read::<Pod>(body.as_bytes(), "1").unwrap() else { panic!() };
         assert_eq!(version, "9");
-        assert!(matches!(&changes[..], [Happened::Changed(a), Happened::Deleted(b)]
+        assert!(matches!(&changes[..], [Change::Updated(a), Change::Deleted(b)]
             if a.metadata.name == "a" && b.metadata.name == "b"));
-        let Watched::Changes(changes, version, _) = read::<Pod>(b"", "1").unwrap() else { panic!() };
+        let Watch::Changes { changes, version, .. } = read::<Pod>(b"", "1").unwrap() else { panic!() };
         assert_eq!((changes.len(), version.as_str()), (0, "1"));
     }
 
@@ -207,15 +212,15 @@ mod tests {
         let odd = r#"{"metadata":{"resourceVersion":"5","creationTimestamp":"yesterday"}}"#;
         let body =
             format!("{{\"type\":\"ADDED\",\"object\":{odd}}}\n{{\"type\":\"ADDED\",\"object\":{}}}\n", pod("b", 7));
-        let Watched::Changes(changes, version, unread) = read::<Pod>(body.as_bytes(), "1").unwrap() else { panic!() };
+        let Watch::Changes { changes, version, unread } = read::<Pod>(body.as_bytes(), "1").unwrap() else { panic!() };
         assert_eq!((changes.len(), version.as_str()), (1, "7"));
         assert!(unread.len() == 1 && unread[0].contains("`yesterday` is no instant"), "{unread:?}");
     }
 
     #[test]
-    fn a_version_that_is_forgotten_is_told_in_the_watch() {
+    fn a_version_that_is_forgotten_is_an_error_in_the_watch() {
         let gone = br#"{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}"#;
-        assert!(matches!(read::<Pod>(gone, "1"), Ok(Watched::Gone)));
+        assert!(matches!(read::<Pod>(gone, "1"), Ok(Watch::Expired)));
         let other = br#"{"type":"ERROR","object":{"code":500,"reason":"InternalError","message":"etcd"}}"#;
         let failure = read::<Pod>(other, "1").unwrap_err();
         assert_eq!(

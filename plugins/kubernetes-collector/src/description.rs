@@ -90,7 +90,7 @@ const COLUMNS: &[(&str, ColumnType, Unit, &str)] = &[
     ("oom_killed", ColumnType::Boolean, Unit::None, "Whether a container was killed for lack of memory"),
 ];
 
-/// The description.
+/// Modes with their parameters, metrics and tables.
 pub fn description() -> Description {
     let description = Description::new(
         "kubernetes-collector",

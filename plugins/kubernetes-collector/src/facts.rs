@@ -51,7 +51,7 @@ fn of_nodes(nodes: &[Node]) -> Vec<(&'static str, String)> {
         ("node_cpu", |node| node.status.capacity.get("cpu").map_or("", String::as_str)),
         ("node_memory", |node| node.status.capacity.get("memory").map_or("", String::as_str)),
     ];
-    let told = |(key, read): Fact| {
+    let fact = |(key, read): Fact| {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for value in nodes.iter().map(read).filter(|value| !value.is_empty()) {
             *counts.entry(value).or_default() += 1;
@@ -65,7 +65,7 @@ fn of_nodes(nodes: &[Node]) -> Vec<(&'static str, String)> {
         };
         Some((key, text))
     };
-    facts.into_iter().filter_map(told).collect()
+    facts.into_iter().filter_map(fact).collect()
 }
 
 #[cfg(test)]

@@ -2,14 +2,14 @@
 //! their start; how often they are started again or killed for lack of memory.
 //!
 //! In come namespaces and a label selector; out go samples tagged with the component (of Kubeflow Pipelines, the task), a row per
-//! pod, and facts about the cluster. It begins with a list and goes on with watches; nothing that the API has told is lost when a
+//! pod, and facts about the cluster. It begins with a list and goes on with watches; nothing that the API has reported is lost when a
 //! connection breaks or a version is forgotten.
 
-mod book;
 mod client;
 mod description;
 mod facts;
 mod object;
+mod pod_tracker;
 
 use std::cell::RefCell;
 
@@ -19,15 +19,15 @@ use kperf_plugin_sdk::{
 };
 use serde::Deserialize;
 
-use book::{Book, News};
-use client::{Happened, Resource, Watched};
+use client::{Change, Resource, Watch};
 use object::{Event, Pod};
+use pod_tracker::{Output, PodTracker};
 
-/// The plugin.
+/// The pods of some namespaces, as far as they have been polled.
 pub struct KubernetesCollector {
     page: u32,
     namespaces: Vec<Namespace>,
-    book: RefCell<Book>,
+    tracker: RefCell<PodTracker>,
 }
 
 #[derive(Deserialize)]
@@ -68,34 +68,34 @@ impl Namespace {
 }
 
 impl KubernetesCollector {
-    /// What is there before load: it is known, and not told.
-    async fn begin(&self) -> Result<(), Failure> {
+    /// Lists the pods that are there before load.
+    async fn list_existing(&self) -> Result<(), Failure> {
         for namespace in &self.namespaces {
             let listed = namespace.pods.list::<Pod>(self.page).await?;
-            listed.items.into_iter().for_each(|pod| self.book.borrow_mut().know(pod));
+            listed.items.into_iter().for_each(|pod| self.tracker.borrow_mut().add_existing(pod));
             namespace.pods_version.replace(listed.version);
             namespace.events_version.replace(namespace.events.version().await?);
         }
         Ok(())
     }
 
-    async fn follow_pods(&self, namespace: &Namespace) -> Result<(), Failure> {
+    async fn poll_pods(&self, namespace: &Namespace) -> Result<(), Failure> {
         let version = namespace.pods_version.borrow().clone();
         let version = match namespace.pods.watch::<Pod>(&version).await? {
-            Watched::Changes(changes, version, unread) => {
-                name(&unread);
-                let mut book = self.book.borrow_mut();
+            Watch::Changes { changes, version, unread } => {
+                note_unread(&unread);
+                let mut tracker = self.tracker.borrow_mut();
                 for change in changes {
                     match change {
-                        Happened::Changed(pod) => book.change(pod),
-                        Happened::Deleted(pod) => book.delete(pod),
+                        Change::Updated(pod) => tracker.observe(pod),
+                        Change::Deleted(pod) => tracker.observe_deletion(pod),
                     }
                 }
                 version
             }
-            Watched::Gone => {
+            Watch::Expired => {
                 let listed = namespace.pods.list::<Pod>(self.page).await?;
-                self.book.borrow_mut().replace(&namespace.name, listed.items);
+                self.tracker.borrow_mut().observe_list(&namespace.name, listed.items);
                 listed.version
             }
         };
@@ -103,49 +103,49 @@ impl KubernetesCollector {
         Ok(())
     }
 
-    async fn follow_events(&self, namespace: &Namespace) -> Result<(), Failure> {
+    async fn poll_events(&self, namespace: &Namespace) -> Result<(), Failure> {
         let version = namespace.events_version.borrow().clone();
         let (events, version) = match namespace.events.watch::<Event>(&version).await? {
-            Watched::Changes(changes, version, unread) => {
-                name(&unread);
+            Watch::Changes { changes, version, unread } => {
+                note_unread(&unread);
                 let there = changes.into_iter().filter_map(|change| match change {
-                    Happened::Changed(event) => Some(event),
-                    // An event's time is over; what it told is known.
-                    Happened::Deleted(_) => None,
+                    Change::Updated(event) => Some(event),
+                    // Only its time to live is over.
+                    Change::Deleted(_) => None,
                 });
                 (there.collect(), version)
             }
-            Watched::Gone => {
+            Watch::Expired => {
                 let listed = namespace.events.list::<Event>(self.page).await?;
                 (listed.items, listed.version)
             }
         };
-        events.into_iter().for_each(|event| self.book.borrow_mut().hear(event));
+        events.into_iter().for_each(|event| self.tracker.borrow_mut().observe_event(event));
         namespace.events_version.replace(version);
         Ok(())
     }
 
-    /// One look at everything. A part that fails is tried again the next time, from where it was.
-    async fn look(&self) -> Result<(), Failure> {
-        let pods = join_all(self.namespaces.iter().map(|namespace| self.follow_pods(namespace)));
-        let events = join_all(self.namespaces.iter().map(|namespace| self.follow_events(namespace)));
+    /// Polls everything. A part that fails is tried again the next time, from where it was.
+    async fn poll(&self) -> Result<(), Failure> {
+        let pods = join_all(self.namespaces.iter().map(|namespace| self.poll_pods(namespace)));
+        let events = join_all(self.namespaces.iter().map(|namespace| self.poll_events(namespace)));
         let (pods, events) = futures_util::future::join(pods, events).await;
-        let news = self.book.borrow_mut().settle();
-        tell(news);
+        let output = self.tracker.borrow_mut().end_poll();
+        emit(output);
         pods.into_iter().chain(events).collect()
     }
 }
 
-/// Names objects that could not be read.
-fn name(unread: &[String]) {
+/// Notes objects that could not be read.
+fn note_unread(unread: &[String]) {
     if let Some(why) = unread.first() {
         notes::incident("unread-object", &format!("an object is not what was expected: {why}"), unread.len() as u64);
     }
 }
 
-fn tell(news: News) {
-    metrics::emit(&news.samples);
-    for row in &news.rows {
+fn emit(output: Output) {
+    metrics::emit(&output.samples);
+    for row in &output.rows {
         records::append("pods", row);
     }
 }
@@ -158,20 +158,20 @@ impl Collector for KubernetesCollector {
     async fn start(collection: Collection) -> Result<Self, Failure> {
         let Params { namespaces, selector, page } = collection.params()?;
         let namespaces = namespaces.into_iter().map(|name| Namespace::new(name, &selector)).collect();
-        let collector = Self { page, namespaces, book: RefCell::default() };
+        let collector = Self { page, namespaces, tracker: RefCell::default() };
         facts::note(page).await?;
-        collector.begin().await?;
+        collector.list_existing().await?;
         Ok(collector)
     }
 
     async fn collect(&self) -> Result<(), Failure> {
-        self.look().await
+        self.poll().await
     }
 
     async fn finish(&self, _: Window) -> Result<(), Failure> {
-        let looked = self.look().await;
-        tell(self.book.borrow_mut().close());
-        looked
+        let polled = self.poll().await;
+        emit(self.tracker.borrow_mut().finish());
+        polled
     }
 }
 

@@ -32,16 +32,16 @@ pub struct List<T> {
     pub items: Option<Vec<T>>,
 }
 
-/// A line of a watch; what its object is, the type says.
+/// A line of a watch: `ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK` or `ERROR`, and the object.
 #[derive(Debug, Deserialize)]
-pub struct Change {
+pub struct WatchEvent {
     #[serde(rename = "type")]
     pub kind: String,
     #[serde(default)]
     pub object: serde_json::Value,
 }
 
-/// Why something was refused.
+/// The body of a refusal: its HTTP status, a word for programs and a text for people.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Status {
@@ -141,7 +141,7 @@ impl Pod {
         all.clone().find(|it| it.name == "main").or_else(|| all.next())
     }
 
-    /// How the main container is.
+    /// The status of the main container.
     pub fn main_state(&self) -> Option<&ContainerStatus> {
         let main = self.main()?;
         self.status.container_statuses.iter().flatten().find(|it| it.name == main.name)

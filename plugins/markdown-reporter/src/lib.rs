@@ -11,7 +11,7 @@ use kperf_plugin_sdk::{
     summary::Summary,
 };
 
-/// The plugin.
+/// The file, and the events that it will list.
 pub struct MarkdownReporter {
     file: OneFile,
     started: std::time::Duration,

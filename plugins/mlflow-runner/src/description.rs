@@ -7,7 +7,7 @@ use crate::{
     modes::{self, Mode, isolation},
 };
 
-/// The description.
+/// Modes with their parameters, metrics and tables.
 pub fn description() -> Description {
     let description =
         Description::new("mlflow-runner", env!("CARGO_PKG_VERSION"), "Makes load on a multi-tenant MLflow");

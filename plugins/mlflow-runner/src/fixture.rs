@@ -33,7 +33,7 @@ pub fn prompt_prefix(marker: &str) -> String {
     format!("{marker}-exhibit-of-")
 }
 
-/// The name of the tenant's prompt, by which it can be told whose it is.
+/// The name of the tenant's prompt, which names its owner.
 pub fn prompt_name(marker: &str, tenant: &Tenant) -> String {
     format!("{}{}", prompt_prefix(marker), tenant.name())
 }

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn workspaces_that_are_there_are_told() {
+    fn workspaces_that_are_there_are_named() {
         let tenants = serde_json::from_str::<TenantParams>(r#"{"tenants":3}"#).unwrap().tenants("r").unwrap();
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         assert_eq!(there(&tenants, &names(&["default", "tenant-4"])).outcome, Outcome::Pass);

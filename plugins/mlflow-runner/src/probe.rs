@@ -87,38 +87,38 @@ impl Probe {
     }
 }
 
-/// Who looks at what.
+/// One tenant's attempt to see what another one has.
 pub struct Attempt<'a> {
     pub viewer: &'a Tenant,
     pub owner: &'a Tenant,
-    /// The owner's.
+    /// The owner's fixture, which the viewer must not see.
     pub fixture: &'a Fixture,
     pub marker: &'a str,
     /// Whose fixture an experiment is, if it is one.
     pub owner_of: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// What came of it.
+/// What came of an attempt.
 #[derive(Debug, PartialEq)]
-pub enum Outcome {
-    /// Nothing was seen.
-    Kept,
-    /// Something was.
+pub enum ProbeOutcome {
+    /// The viewer was shown nothing of the owner's.
+    Isolated,
+    /// The viewer was shown something of the owner's.
     Leak {
-        /// Of the request that saw it.
+        /// The `x-request-id` of the answer that showed it.
         request_id: String,
-        /// What, for people: `sees experiment 5 of tenant-1`.
+        /// What was shown, for people: `is shown experiment 5 of tenant-1`.
         detail: String,
     },
-    /// There was no answer that says.
+    /// The answer says neither.
     Undecided(ApiError),
 }
 
-/// Tries one way.
-pub async fn probe(probe: Probe, attempt: &Attempt<'_>) -> Outcome {
+/// Makes one attempt.
+pub async fn probe(probe: Probe, attempt: &Attempt<'_>) -> ProbeOutcome {
     let mut request = match request(probe, attempt) {
         Ok(request) => request,
-        Err(error) => return Outcome::Undecided(error),
+        Err(error) => return ProbeOutcome::Undecided(error),
     };
     // To be refused is what is expected; 408 and 429 say nothing.
     request.expected = [(200, 407), (409, 428), (430, 499)].map(|(first, last)| StatusRange { first, last }).to_vec();
@@ -129,7 +129,7 @@ pub async fn probe(probe: Probe, attempt: &Attempt<'_>) -> Outcome {
         Ok(response) => judge(probe, attempt, response),
         Err(error) => {
             count(probe, attempt, &error);
-            Outcome::Undecided(error)
+            ProbeOutcome::Undecided(error)
         }
     }
 }
@@ -138,8 +138,8 @@ fn count(probe: Probe, attempt: &Attempt<'_>, error: &ApiError) {
     api::count(attempt.viewer, probe.operation(), &Err(error.clone()));
 }
 
-/// What an answer says.
-fn judge(probe: Probe, attempt: &Attempt<'_>, response: Response) -> Outcome {
+/// Judges an answer.
+fn judge(probe: Probe, attempt: &Attempt<'_>, response: Response) -> ProbeOutcome {
     let request_id = response.headers.iter().find(|(name, _)| name == REQUEST_ID).map(|(_, id)| id.clone());
     let seen = match error::judge(probe.operation(), response) {
         Ok(response) => seen(probe, attempt, &response),
@@ -149,11 +149,11 @@ fn judge(probe: Probe, attempt: &Attempt<'_>, response: Response) -> Outcome {
         },
     };
     match seen {
-        Ok(None) => Outcome::Kept,
-        Ok(Some(detail)) => Outcome::Leak { request_id: request_id.unwrap_or_default(), detail },
+        Ok(None) => ProbeOutcome::Isolated,
+        Ok(Some(detail)) => ProbeOutcome::Leak { request_id: request_id.unwrap_or_default(), detail },
         Err(error) => {
             count(probe, attempt, &error);
-            Outcome::Undecided(error)
+            ProbeOutcome::Undecided(error)
         }
     }
 }
@@ -263,7 +263,7 @@ mod tests {
 
     use super::*;
 
-    fn judged(wanted: Probe, status: u16, body: &str) -> Outcome {
+    fn judged(wanted: Probe, status: u16, body: &str) -> ProbeOutcome {
         let (viewer, owner) = (Tenant::new("tenant-2").unwrap(), Tenant::new("tenant-1").unwrap());
         let fixture = Fixture {
             experiment: "5".into(),
@@ -277,28 +277,28 @@ mod tests {
         judge(wanted, &attempt, Response { status, headers, body: body.into(), timing })
     }
 
-    fn leak(detail: &str) -> Outcome {
-        Outcome::Leak { request_id: "id-7".into(), detail: detail.into() }
+    fn leak(detail: &str) -> ProbeOutcome {
+        ProbeOutcome::Leak { request_id: "id-7".into(), detail: detail.into() }
     }
 
     #[test]
     fn a_list_with_only_the_viewers_own_is_kept() {
         let own = r#"{"experiments":[{"experiment_id":"6","workspace":"tenant-2"},{"experiment_id":"7"}]}"#;
-        assert_eq!(judged(Probe::SearchExperiments, 200, own), Outcome::Kept);
-        assert_eq!(judged(Probe::SearchExperiments, 200, "{}"), Outcome::Kept);
-        assert_eq!(judged(Probe::SearchRuns, 200, "{}"), Outcome::Kept);
+        assert_eq!(judged(Probe::SearchExperiments, 200, own), ProbeOutcome::Isolated);
+        assert_eq!(judged(Probe::SearchExperiments, 200, "{}"), ProbeOutcome::Isolated);
+        assert_eq!(judged(Probe::SearchRuns, 200, "{}"), ProbeOutcome::Isolated);
         let prompts = r#"{"registered_models":[{"name":"m-exhibit-of-tenant-2"},{"name":"other"}]}"#;
-        assert_eq!(judged(Probe::SearchPrompts, 200, prompts), Outcome::Kept);
+        assert_eq!(judged(Probe::SearchPrompts, 200, prompts), ProbeOutcome::Isolated);
     }
 
     #[test]
     fn what_is_anothers_in_a_list_is_a_leak() {
-        let told = leak("is shown experiment 5 of tenant-1");
+        let shown = leak("is shown experiment 5 of tenant-1");
         let by_name = r#"{"experiments":[{"experiment_id":"5","workspace":"tenant-1"}]}"#;
-        assert_eq!(judged(Probe::SearchExperiments, 200, by_name), told);
+        assert_eq!(judged(Probe::SearchExperiments, 200, by_name), shown);
         // Also if the server says that it is the viewer's own.
         let by_id = r#"{"experiments":[{"experiment_id":"6"},{"experiment_id":"5","workspace":"tenant-2"}]}"#;
-        assert_eq!(judged(Probe::FindExperiment, 200, by_id), told);
+        assert_eq!(judged(Probe::FindExperiment, 200, by_id), shown);
         let prompts = r#"{"registered_models":[{"name":"m-exhibit-of-tenant-3"}]}"#;
         assert_eq!(judged(Probe::SearchPrompts, 200, prompts), leak("is shown a prompt of tenant-3"));
         let runs = r#"{"runs":[{"info":{}}]}"#;
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn to_be_let_is_a_leak_and_to_be_refused_is_none() {
         for status in [400, 401, 403, 404] {
-            assert_eq!(judged(Probe::GetRun, status, "{}"), Outcome::Kept, "{status}");
+            assert_eq!(judged(Probe::GetRun, status, "{}"), ProbeOutcome::Isolated, "{status}");
         }
         assert_eq!(judged(Probe::GetRun, 200, "{}"), leak("can read run abc of tenant-1"));
         assert_eq!(judged(Probe::LogArtifact, 200, ""), leak("can store an artifact in run abc of tenant-1"));

@@ -7,16 +7,16 @@ use serde::Deserialize;
 #[serde(default)]
 pub struct Shape {
     pub prompts: u32,
-    /// Of each prompt.
+    /// Versions of each prompt.
     pub prompt_versions: u32,
     pub runs: u32,
-    /// Of each run.
+    /// Metrics of each run.
     pub metrics: u32,
-    /// Of each run.
+    /// Parameters of each run.
     pub parameters: u32,
-    /// Of each run.
+    /// Artifacts of each run.
     pub artifacts: u32,
-    /// Of each artifact.
+    /// Bytes of each artifact.
     pub artifact_bytes: u64,
 }
 

@@ -11,9 +11,9 @@ pub enum By {
     /// Of the users: the first ones train, all others browse.
     #[default]
     Users,
-    /// Of the iterations.
+    /// Of the iterations: each one is drawn.
     Iterations,
-    /// Of the requests.
+    /// Of the requests: iterations are chosen so that the share of requests sent holds.
     Requests,
 }
 
@@ -25,7 +25,7 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// Its name in tags.
+    /// The value of the tag `workload`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Training => "training",

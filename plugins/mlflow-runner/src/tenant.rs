@@ -42,7 +42,7 @@ impl Tenant {
         &self.name
     }
 
-    /// What its samples are tagged with.
+    /// The value of the tag `tenant`: its name, or `others`.
     pub fn tag(&self) -> &str {
         &self.tag
     }
@@ -76,11 +76,11 @@ pub enum Choice {
     RoundRobin,
 }
 
-/// How a suite names its tenants.
+/// The tenants as a suite writes them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct TenantParams {
-    /// How many there are.
+    /// The number of tenants.
     pub tenants: u32,
     /// Their names; `{n}` stands for the number, from 1, and `{run}` for the run's id.
     pub tenant_name: String,

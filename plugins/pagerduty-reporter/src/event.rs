@@ -16,7 +16,7 @@ pub struct Alert<'a> {
     pub limit: f64,
     pub unit: &'a str,
     pub severity: Severity,
-    /// When; none for now.
+    /// When the threshold was breached; none if it was only seen in the result.
     pub at: Option<Instant>,
 }
 

@@ -56,7 +56,7 @@ struct Params {
     link: String,
 }
 
-/// The plugin.
+/// The run that it speaks of, and the alerts that are open.
 pub struct PagerdutyReporter {
     reporting: Reporting,
     params: Params,
@@ -100,7 +100,7 @@ impl Reporter for PagerdutyReporter {
         if summary.interrupted || !["pass", "fail"].contains(&summary.verdict.outcome.as_str()) {
             return Ok(());
         }
-        let mut told = Ok(());
+        let mut all_sent = Ok(());
         for threshold in &summary.thresholds {
             let scenario = threshold.scenario.as_deref().unwrap_or_default();
             let known = self.open.borrow().get(&self.key(scenario, &threshold.text)).copied();
@@ -121,10 +121,10 @@ impl Reporter for PagerdutyReporter {
                 }
                 _ => Ok(()),
             };
-            // One that can't be told must not hide the others.
-            told = told.and(sent);
+            // One that fails must not keep back the others.
+            all_sent = all_sent.and(sent);
         }
-        told
+        all_sent
     }
 }
 

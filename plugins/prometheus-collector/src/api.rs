@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kperf_plugin_sdk::{
     Failure,
-    http::{Request, Response, encode},
+    http::{self, Request, Response},
 };
 use serde::Deserialize;
 
@@ -51,10 +51,10 @@ type Point = (f64, String);
 struct Found {
     #[serde(default)]
     metric: BTreeMap<String, String>,
-    /// Of a range.
+    /// The points of a range query.
     #[serde(default)]
     values: Vec<Point>,
-    /// Of an instant.
+    /// The point of an instant query.
     value: Option<Point>,
     /// Native histograms, which are no numbers.
     #[serde(default)]
@@ -81,7 +81,7 @@ impl Server {
     }
 
     async fn ask(self, endpoint: &str, form: &[(&str, &str)]) -> Result<Answer, Failure> {
-        let body = form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect::<Vec<_>>().join("&");
+        let body = http::form(form.iter().copied());
         let mut request = Request::post(endpoint, format!("/api/v1/{endpoint}"))
             .header("content-type", "application/x-www-form-urlencoded")
             .header("accept", "application/json")
@@ -181,6 +181,5 @@ mod tests {
     #[test]
     fn milliseconds_are_sent_as_seconds() {
         assert_eq!(seconds(1_700_000_000_050), "1700000000.050");
-        assert_eq!(encode("sum(x{a=\"b\"}) + 1"), "sum%28x%7Ba%3D%22b%22%7D%29%20%2B%201");
     }
 }

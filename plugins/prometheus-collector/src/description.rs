@@ -22,7 +22,7 @@ const COLUMNS: &[(&str, ColumnType, &str)] = &[
     ("missing", ColumnType::Integer, "How many more there would be without gaps"),
 ];
 
-/// The description.
+/// Modes with their parameters, metrics and tables.
 pub fn description() -> Description {
     let description = Description::new(
         "prometheus-collector",

@@ -17,7 +17,7 @@ pub enum Kind {
     Distribution,
 }
 
-/// When a query is asked.
+/// When a query is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Type {

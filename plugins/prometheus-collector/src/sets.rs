@@ -9,7 +9,7 @@ use crate::query::{Kind, Query, Type};
 
 /// A query of a set.
 pub struct Ready {
-    /// The sets that it is in.
+    /// Names of sets: `kfp`, `mlflow`, `kubernetes-pods`.
     sets: &'static [&'static str],
     pub name: &'static str,
     pub unit: Unit,
@@ -34,7 +34,7 @@ const fn ready(
     Ready { sets, name, unit, description, labels, expr }
 }
 
-/// All of them.
+/// Every query of every set, once.
 pub const READY: &[Ready] = &[
     ready(
         ALL,

@@ -35,7 +35,7 @@ pub struct OneFile {
 }
 
 impl OneFile {
-    /// What to say of such a mode.
+    /// The mode's description.
     pub const MODE: &str = "One file in the run's folder";
 
     /// The JSON Schema of the parameters, with the name that the file has unless the suite gives it another one.

@@ -21,7 +21,7 @@ impl Message {
     /// Delivers it and waits for the answer with which it was taken.
     ///
     /// # Errors
-    /// Why it has not arrived yet; the host has kept it then.
+    /// A failure that says why it has not arrived yet; the host keeps it and tries again.
     pub async fn deliver(self) -> Result<Response, Failure> {
         crate::bindings::kperf::plugin::delivery::deliver(self).await
     }

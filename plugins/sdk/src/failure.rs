@@ -1,4 +1,4 @@
-//! Why something did not work.
+//! Failures: a kind for tags and a line for people.
 
 use crate::{Failure, http::Error};
 

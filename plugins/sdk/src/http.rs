@@ -51,17 +51,17 @@ impl Request {
         }
     }
 
-    /// A `GET`.
+    /// A `GET` request; see [`Request::new`].
     pub fn get(operation: &str, url: impl Into<String>) -> Self {
         Self::new(operation, "GET", url)
     }
 
-    /// A `POST`.
+    /// A `POST` request; see [`Request::new`].
     pub fn post(operation: &str, url: impl Into<String>) -> Self {
         Self::new(operation, "POST", url)
     }
 
-    /// A `DELETE`.
+    /// A `DELETE` request; see [`Request::new`].
     pub fn delete(operation: &str, url: impl Into<String>) -> Self {
         Self::new(operation, "DELETE", url)
     }
@@ -150,7 +150,7 @@ impl Response {
         Err(Failure::new("http-status", format!("answered {}: {line}", self.status)))
     }
 
-    /// The body as JSON.
+    /// Reads the body as JSON into a type of the plugin's own.
     ///
     /// # Errors
     /// A failure of the kind `json` when the body is not what the type expects.

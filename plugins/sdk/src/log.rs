@@ -2,22 +2,22 @@
 
 use crate::bindings::kperf::plugin::log::{Level, log};
 
-/// For the plugin's author.
+/// A line for the plugin's author.
 pub fn debug(message: &str) {
     log(Level::Debug, message);
 }
 
-/// Worth knowing.
+/// A line that is worth knowing: how far something has come.
 pub fn info(message: &str) {
     log(Level::Info, message);
 }
 
-/// Something is odd, the work goes on.
+/// A line about something odd; the work goes on.
 pub fn warn(message: &str) {
     log(Level::Warn, message);
 }
 
-/// Something did not work.
+/// A line about something that did not work.
 pub fn error(message: &str) {
     log(Level::Error, message);
 }

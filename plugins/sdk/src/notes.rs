@@ -1,4 +1,4 @@
-//! What the result should say beside figures.
+//! Facts and incidents: what the result says beside figures.
 
 use crate::bindings::kperf::plugin::notes;
 
@@ -7,7 +7,7 @@ pub fn fact(key: &str, value: &str) {
     notes::fact(key, value);
 }
 
-/// Notes what whoever reads the result must know: a gap in what was observed. Equal kinds add up; the first message stays.
+/// Notes an incident, which the result lists: a gap in what was observed. Equal kinds add up; the first message stays.
 pub fn incident(kind: &str, message: &str, count: u64) {
     notes::incident(kind, message, count);
 }

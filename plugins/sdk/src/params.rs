@@ -11,7 +11,7 @@ pub fn from_json<T: DeserializeOwned>(json: &str) -> Result<T, Failure> {
 }
 
 impl Scenario {
-    /// The scenario's parameters.
+    /// Reads the scenario's parameters into a type of the plugin's own.
     ///
     /// # Errors
     /// A failure of the kind `params` when they don't fit the type.
@@ -19,8 +19,8 @@ impl Scenario {
         from_json(&self.parameters)
     }
 
-    /// What the names of everything that this scenario creates may begin with, after a prefix of at most 32 characters: no
-    /// other scenario's and no other run's do. Letters, digits and `-`.
+    /// A beginning for the names of everything that this scenario creates, after a prefix of at most 32 characters: no other
+    /// scenario and no other run has the same. Letters, digits and `-`.
     pub fn marker(&self, prefix: &str) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
         let name: String = self.name.chars().map(plain).take(40).collect();
@@ -32,7 +32,7 @@ impl Scenario {
 }
 
 impl Collection {
-    /// The collector's parameters.
+    /// Reads the collector's parameters into a type of the plugin's own.
     ///
     /// # Errors
     /// A failure of the kind `params` when they don't fit the type.
@@ -42,7 +42,7 @@ impl Collection {
 }
 
 impl Reporting {
-    /// The reporter's parameters.
+    /// Reads the reporter's parameters into a type of the plugin's own.
     ///
     /// # Errors
     /// A failure of the kind `params` when they don't fit the type.

@@ -14,7 +14,7 @@ pub trait Runner: Sized + 'static {
     /// What this plugin is and offers. No capability works here.
     fn describe() -> Description;
 
-    /// Whether the target is there and usable. Creates nothing.
+    /// Checks whether the target is there and usable. Creates nothing.
     fn preflight(_scenario: Scenario) -> impl Future<Output = Vec<Finding>> {
         async { Vec::new() }
     }

@@ -3,9 +3,9 @@
 /// Where an instance keeps its opened plugin: a thread-local, which the export macros make because
 /// a static can't be generic.
 pub trait Slot<T> {
-    /// What was opened.
+    /// The opened plugin; none before it was opened.
     fn get() -> Option<&'static T>;
-    /// Keeps what was opened, for as long as the instance lives.
+    /// Keeps the opened plugin for as long as the instance lives.
     fn set(opened: T);
 }
 

@@ -23,17 +23,17 @@ impl<T> Tenants<T> {
         self.others.push(tenant);
     }
 
-    /// How many there are.
+    /// The number of tenants, at least 1.
     pub fn count(&self) -> usize {
         self.others.len() + 1
     }
 
-    /// All of them, by their places.
+    /// All tenants in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// All of them, to be changed.
+    /// All tenants in the order of their places, to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         std::iter::once(&mut self.first).chain(&mut self.others)
     }

@@ -18,7 +18,7 @@ use kperf_plugin_sdk::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// What both modes have.
+/// The parameters of both modes.
 const COMMON: &str = r#"
     "link": {
       "description": "A URL for the button of a message, for example of the CI job. No button if it is empty.",
@@ -58,7 +58,7 @@ struct Params {
     mention: String,
 }
 
-/// The plugin.
+/// The run that it speaks of, and where.
 pub struct SlackReporter {
     suite: String,
     run: String,
@@ -85,13 +85,13 @@ impl Reporter for SlackReporter {
         let (suite, mention) = (&self.suite, &self.params.mention);
         match event {
             Event::RunStarted => {
-                self.tell("start", &message::started(suite, &self.run, &self.params.link), false).await
+                self.post("start", &message::started(suite, &self.run, &self.params.link), false).await
             }
             Event::ThresholdBreached(change) => {
-                self.tell(&change.key(), &message::breached(suite, &change, mention), true).await
+                self.post(&change.key(), &message::breached(suite, &change, mention), true).await
             }
             Event::ThresholdRecovered(change) => {
-                self.tell(&change.key(), &message::recovered(suite, &change), false).await
+                self.post(&change.key(), &message::recovered(suite, &change), false).await
             }
             Event::ScenarioFinished(_) => Ok(()),
         }
@@ -100,13 +100,13 @@ impl Reporter for SlackReporter {
     async fn report(&self, summary: String) -> Result<(), Failure> {
         let summary = Summary::read(&summary)?;
         let message = message::ended(&summary, &self.params.link, &self.params.mention);
-        self.tell("result", &message, true).await
+        self.post("result", &message, true).await
     }
 }
 
 impl SlackReporter {
-    /// Sends a message; one that matters is shown in the channel, too, not in the thread alone.
-    async fn tell(&self, key: &str, message: &message::Message, matters: bool) -> Result<(), Failure> {
+    /// Posts a message; one that matters is shown in the channel, too, not in the thread alone.
+    async fn post(&self, key: &str, message: &message::Message, matters: bool) -> Result<(), Failure> {
         let mut body = json!({"text": message.text, "blocks": message.blocks});
         let Some(channel) = &self.params.channel else {
             Message::new(key, Request::post("webhook", "").json(&body)?).deliver().await?;
@@ -133,7 +133,7 @@ impl SlackReporter {
     }
 }
 
-/// What a reply hangs on.
+/// The message's `ts`, which replies in its thread name.
 fn timestamp(answer: &Response) -> Option<String> {
     let answer: Value = answer.json().ok()?;
     answer.get("ts")?.as_str().map(str::to_owned)

@@ -18,11 +18,11 @@ const LINES: usize = 15;
 pub struct Message {
     /// For notifications, and for those who can't see blocks.
     pub text: String,
-    /// The message itself.
+    /// The message in Block Kit.
     pub blocks: Vec<Value>,
 }
 
-/// The run makes load.
+/// Says that the run makes load.
 pub fn started(suite: &str, run: &str, link: &str) -> Message {
     let text = format!("{} has started", plain(suite));
     let mut blocks = vec![section(&[format!(":arrow_forward: *{}* has started", plain(suite))])];
@@ -31,7 +31,7 @@ pub fn started(suite: &str, run: &str, link: &str) -> Message {
     Message { text, blocks }
 }
 
-/// A threshold does not hold any more.
+/// Says that a threshold does not hold any more.
 pub fn breached(suite: &str, change: &ThresholdChange, mention: &str) -> Message {
     let mark = match change.severity {
         Severity::Critical => ":rotating_light:",
@@ -42,7 +42,7 @@ pub fn breached(suite: &str, change: &ThresholdChange, mention: &str) -> Message
     said(mark, suite, &format!("{} is breached: {}", place(change), seen(change)), mention)
 }
 
-/// A threshold holds again.
+/// Says that a threshold holds again.
 pub fn recovered(suite: &str, change: &ThresholdChange) -> Message {
     said(":large_green_circle:", suite, &format!("{} holds again: {}", place(change), seen(change)), "")
 }
@@ -63,7 +63,7 @@ fn seen(change: &ThresholdChange) -> String {
     format!("{} (limit {})", with_unit(change.value, unit), with_unit(change.limit, unit))
 }
 
-/// The run is over.
+/// Says how the run has ended.
 pub fn ended(summary: &Summary, link: &str, mention: &str) -> Message {
     let (mark, outcome) = match summary.verdict.outcome.as_str() {
         _ if summary.interrupted => (":octagonal_sign:", "stopped"),

@@ -14,7 +14,7 @@ use kperf_plugin_sdk::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-/// The plugin.
+/// The run that it speaks of, and what the suite wants to be sent.
 pub struct WebhookReporter {
     reporting: Reporting,
     params: Params,

@@ -28,7 +28,7 @@ pub const BASE: &str = "/apis/v2beta1";
 pub enum ApiError {
     /// The server answered that it won't.
     Refused {
-        /// The status.
+        /// The HTTP status.
         status: u16,
         /// For people, with the server's own words.
         message: String,

@@ -25,7 +25,7 @@ struct RecurringRuns {
     recurring_runs: Vec<RecurringRun>,
 }
 
-/// What makes a recurring run.
+/// The body of the request that creates a recurring run.
 #[derive(Serialize)]
 pub struct NewRecurringRun<'a> {
     pub display_name: &'a str,

@@ -17,7 +17,7 @@ struct Runs {
     total_size: u64,
 }
 
-/// What starts a run.
+/// The body of the request that starts a run.
 #[derive(Serialize)]
 pub struct NewRun<'a> {
     pub display_name: &'a str,
@@ -40,7 +40,7 @@ impl<'a> From<&'a TenantPipeline> for Reference<'a> {
     }
 }
 
-/// What a run is given.
+/// The values of a run's parameters.
 #[derive(Serialize)]
 pub struct Config<'a> {
     #[serde(skip_serializing_if = "Map::is_empty")]

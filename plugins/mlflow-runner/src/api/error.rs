@@ -12,14 +12,14 @@ const POOL: &str = "QueuePool limit";
 /// Kinds of errors: tags, and kinds of failed iterations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The server has too much to do.
+    /// Status 429 or 503, or no database connection left.
     Overload,
     NotFound,
     /// It is there already.
     Conflict,
     /// Not allowed, or not known who asks.
     Denied,
-    /// The request is wrong.
+    /// Any other status from 300 to 499.
     ClientError,
     ServerError,
     /// No connection, or it broke.
@@ -34,7 +34,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Its name in tags.
+    /// The value of the tag `error`, and the kind of a failed iteration.
     pub fn word(self) -> &'static str {
         match self {
             Self::Overload => "overload",
@@ -51,7 +51,7 @@ impl ErrorKind {
         }
     }
 
-    /// What a failed status means.
+    /// The kind of an answer with a failed status.
     fn of(status: u16, code: &str, message: &str) -> Self {
         match (status, code) {
             _ if message.starts_with(POOL) => Self::Overload,

@@ -36,7 +36,7 @@ async fn general(request: Request) -> Result<Response, ApiError> {
     answer.map_err(|error| error::unanswered(&operation, error)).and_then(|response| error::judge(&operation, response))
 }
 
-/// What the server says of itself.
+/// Asks the server about itself.
 pub async fn server_info() -> Result<ServerInfo, ApiError> {
     parse(&general(Request::get("server_info", "/api/3.0/mlflow/server-info")).await?)
 }

@@ -12,7 +12,7 @@ use crate::{
     api::runs,
     fixture::Fixture,
     prepared::Prepared,
-    probe::{self, Attempt, Outcome, Probe},
+    probe::{self, Attempt, Probe, ProbeOutcome},
     schema::{self, FILLED, ISOLATION, SHAPE, TENANTS},
     tally::Tally,
 };
@@ -95,12 +95,12 @@ impl RunnerMode for Isolation {
         let mut leaks = Vec::new();
         for probe in Probe::ALL.into_iter().filter(|probe| self.context.params.write_probes || !probe.writes()) {
             match probe::probe(probe, &attempt).await {
-                Outcome::Kept => sample(probe, 0.0),
-                Outcome::Leak { request_id, detail } => {
+                ProbeOutcome::Isolated => sample(probe, 0.0),
+                ProbeOutcome::Leak { request_id, detail } => {
                     sample(probe, 1.0);
                     leaks.push(record_leak(probe, &attempt, &request_id, &detail));
                 }
-                Outcome::Undecided(error) => {
+                ProbeOutcome::Undecided(error) => {
                     tally.take::<()>(Err(error));
                 }
             }

@@ -54,7 +54,7 @@ impl Params {
     }
 }
 
-/// What all modes have.
+/// Parameters and tenants of a scenario, which every mode has.
 pub struct Context {
     pub params: Params,
     pub tenants: Tenants,

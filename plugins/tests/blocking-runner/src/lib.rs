@@ -18,7 +18,7 @@ use bindings::{
     },
 };
 
-/// The plugin.
+/// The requests of a user.
 pub struct BlockingRunner;
 
 impl Guest for BlockingRunner {

@@ -15,7 +15,7 @@ use kperf_plugin_sdk::{
 };
 use serde::Deserialize;
 
-/// The plugin.
+/// What it creates, and how it goes wrong.
 pub struct CreatingRunner {
     hostile: bool,
     params: Params,

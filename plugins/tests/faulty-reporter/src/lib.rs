@@ -6,7 +6,7 @@ use kperf_plugin_sdk::{
     Description, Event, Failure, Reporter, Reporting, clock, delivery::Message, export_reporter, http::Request,
 };
 
-/// The plugin.
+/// The way in which it goes wrong.
 pub struct FaultyReporter {
     mode: String,
 }

@@ -3,7 +3,7 @@
 
 use kperf_plugin_sdk::{Description, Failure, Iteration, Runner, Scenario, export_runner};
 
-/// The plugin.
+/// The path that it fetches.
 pub struct FetchRunner {
     #[cfg_attr(not(target_arch = "wasm32"), expect(dead_code, reason = "wasi:http exists in components only"))]
     authority: String,

@@ -33,7 +33,7 @@ pub enum Shape {
 impl Shape {
     const ALL: [Self; 4] = [Self::First, Self::Deep, Self::Sorted, Self::Filtered];
 
-    /// Its name in parameters and tags.
+    /// The key in `shapes`, and the value of the tag `shape`.
     pub fn name(self) -> &'static str {
         match self {
             Self::First => "first",

@@ -69,7 +69,7 @@ pub struct Produced {
 /// What became of an instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trigger {
-    /// The instant.
+    /// When the run was due.
     pub nominal: f64,
     /// The run that was started for it; none if it was missed.
     pub run: Option<Produced>,

@@ -19,18 +19,18 @@ type Labels = BTreeMap<String, String>;
 /// The labels that are kept, in the order of the query.
 type Key = Vec<(String, String)>;
 
-/// See the module. Places on the grid are numbers of steps.
+/// A query and its points. Places on the grid are numbers of steps.
 #[derive(Debug)]
-pub struct Track {
+pub struct RangeQuery {
     pub query: Query,
     step: i64,
     /// By all labels, the points that there are.
     series: BTreeMap<Labels, Vec<(i64, f64)>>,
-    /// The first and the last place that has been asked for.
-    asked: Option<(i64, i64)>,
+    /// The first and the last place that has been queried.
+    queried: Option<(i64, i64)>,
     points: usize,
     /// Values that were no numbers.
-    pub strange: u64,
+    pub not_numbers: u64,
     /// How often a counter went back.
     pub resets: u64,
     /// Whether old points were forgotten.
@@ -60,10 +60,10 @@ pub struct Gaps {
     pub holes: i64,
 }
 
-impl Track {
+impl RangeQuery {
     pub fn new(query: Query, step: i64) -> Self {
-        let (series, asked, points, strange, resets, is_cut) = Default::default();
-        Self { query, step, series, asked, points, strange, resets, is_cut }
+        let (series, queried, points, not_numbers, resets, is_cut) = Default::default();
+        Self { query, step, series, queried, points, not_numbers, resets, is_cut }
     }
 
     /// The first place at or after an instant.
@@ -81,25 +81,25 @@ impl Track {
         place * self.step
     }
 
-    /// The first place that has been asked for.
+    /// The first place that has been queried.
     pub fn first(&self) -> Option<i64> {
-        self.asked.map(|(first, _)| first)
+        self.queried.map(|(first, _)| first)
     }
 
-    /// The last place that has been asked for.
+    /// The last place that has been queried.
     pub fn last(&self) -> Option<i64> {
-        self.asked.map(|(_, last)| last)
+        self.queried.map(|(_, last)| last)
     }
 
-    /// Takes in the answer for places that have not been asked for: right before or right after those that have.
+    /// Takes in the answer for places that have not been queried: right before or right after those that have.
     pub fn take(&mut self, from: i64, to: i64, answer: Vec<Series>) -> Result<Vec<Sample>, Failure> {
-        let before = self.asked.is_some_and(|(first, _)| to < first);
-        self.asked = Some(self.asked.map_or((from, to), |(first, last)| (first.min(from), last.max(to))));
+        let before = self.queried.is_some_and(|(first, _)| to < first);
+        self.queried = Some(self.queried.map_or((from, to), |(first, last)| (first.min(from), last.max(to))));
         for Series { labels, points } in answer {
             let places = points.into_iter().map(|(at, value)| ((at + self.step / 2).div_euclid(self.step), value));
             let (good, bad): (Vec<_>, Vec<_>) =
                 places.filter(|(place, _)| (from..=to).contains(place)).partition(|(_, value)| value.is_finite());
-            self.strange += bad.len() as u64;
+            self.not_numbers += bad.len() as u64;
             self.points += good.len();
             let known = self.series.entry(labels).or_default();
             if before {
@@ -270,17 +270,17 @@ mod tests {
     }
 
     #[test]
-    fn every_point_is_told_once_and_gaps_are_none() {
-        let mut track = Track::new(query(Kind::Gauge, &[], None), 1000);
-        let first = track.take(10, 12, vec![series(&[("pod", "a")], &[(10, 1.0), (11, 2.0)])]).unwrap();
+    fn every_point_is_emitted_once_and_gaps_are_none() {
+        let mut range = RangeQuery::new(query(Kind::Gauge, &[], None), 1000);
+        let first = range.take(10, 12, vec![series(&[("pod", "a")], &[(10, 1.0), (11, 2.0)])]).unwrap();
         assert_eq!(shown(&first), [(10, 1.0), (11, 2.0)]);
         assert!(first.iter().all(|sample| sample.tags.is_empty()));
         // Nothing at 12 and 13.
-        let next = track.take(13, 15, vec![series(&[("pod", "a")], &[(14, 5.0), (15, f64::NAN)])]).unwrap();
-        assert_eq!((shown(&next), track.strange), (vec![(14, 5.0)], 1));
-        let head = track.take(9, 9, vec![series(&[("pod", "a")], &[(9, 4.0)])]).unwrap();
+        let next = range.take(13, 15, vec![series(&[("pod", "a")], &[(14, 5.0), (15, f64::NAN)])]).unwrap();
+        assert_eq!((shown(&next), range.not_numbers), (vec![(14, 5.0)], 1));
+        let head = range.take(9, 9, vec![series(&[("pod", "a")], &[(9, 4.0)])]).unwrap();
         assert_eq!(shown(&head), [(9, 4.0)]);
-        assert_eq!(track.gaps(9, 15), Gaps { expected: 7, empty: 3, holes: 0 });
+        assert_eq!(range.gaps(9, 15), Gaps { expected: 7, empty: 3, holes: 0 });
         let wanted = Figures {
             labels: String::new(),
             avg: Some(3.0),
@@ -290,24 +290,24 @@ mod tests {
             points: 4,
             missing: 3,
         };
-        assert_eq!(track.figures(9, 15), [wanted]);
-        assert_eq!(track.figures(12, 13), []);
+        assert_eq!(range.figures(9, 15), [wanted]);
+        assert_eq!(range.figures(12, 13), []);
     }
 
     #[test]
     fn a_counter_is_its_increase_across_resets_and_answers() {
-        let mut track = Track::new(query(Kind::Counter, &["job"], None), 1000);
+        let mut range = RangeQuery::new(query(Kind::Counter, &["job"], None), 1000);
         let of = |pod: &str, points: &[(i64, f64)]| series(&[("job", "j"), ("pod", pod)], points);
-        let first = track.take(10, 11, vec![of("a", &[(10, 100.0), (11, 103.0)]), of("b", &[(10, 7.0), (11, 8.0)])]);
+        let first = range.take(10, 11, vec![of("a", &[(10, 100.0), (11, 103.0)]), of("b", &[(10, 7.0), (11, 8.0)])]);
         assert_eq!(shown(&first.unwrap()), [(11, 4.0)]);
         // Begins anew at 12.
-        let next = track.take(12, 13, vec![of("a", &[(12, 2.0), (13, 4.0)])]).unwrap();
-        assert_eq!((shown(&next), track.resets), (vec![(12, 2.0), (13, 2.0)], 1));
+        let next = range.take(12, 13, vec![of("a", &[(12, 2.0), (13, 4.0)])]).unwrap();
+        assert_eq!((shown(&next), range.resets), (vec![(12, 2.0), (13, 2.0)], 1));
         assert_eq!(next[0].tags, [("job".to_owned(), "j".to_owned())]);
-        let head = track.take(9, 9, vec![of("a", &[(9, 99.0)])]).unwrap();
-        assert_eq!((shown(&head), track.resets), (vec![(10, 1.0)], 1));
-        assert_eq!(track.figures(10, 13)[0].increase, Some(8.0));
-        assert_eq!(track.figures(12, 13)[0].increase, Some(2.0));
+        let head = range.take(9, 9, vec![of("a", &[(9, 99.0)])]).unwrap();
+        assert_eq!((shown(&head), range.resets), (vec![(10, 1.0)], 1));
+        assert_eq!(range.figures(10, 13)[0].increase, Some(8.0));
+        assert_eq!(range.figures(12, 13)[0].increase, Some(2.0));
     }
 
     #[test]
@@ -315,41 +315,41 @@ mod tests {
         let answer = || {
             vec![series(&[("pod", "a"), ("job", "j")], &[(1, 1.0)]), series(&[("pod", "b"), ("job", "j")], &[(1, 3.0)])]
         };
-        let failure = Track::new(query(Kind::Gauge, &["job"], None), 1000).take(1, 1, answer()).unwrap_err();
+        let failure = RangeQuery::new(query(Kind::Gauge, &["job"], None), 1000).take(1, 1, answer()).unwrap_err();
         assert_eq!(failure.kind, "ambiguous");
         assert!(
             failure.message.starts_with("2 series differ only in labels that are not kept (pod);"),
             "{}",
             failure.message
         );
-        let mut track = Track::new(query(Kind::Gauge, &["job"], Some(Aggregate::Sum)), 1000);
-        assert_eq!(shown(&track.take(1, 1, answer()).unwrap()), [(1, 4.0)]);
-        let mut track = Track::new(query(Kind::Gauge, &["pod"], None), 1000);
-        assert_eq!(track.take(1, 1, answer()).unwrap().len(), 2);
+        let mut range = RangeQuery::new(query(Kind::Gauge, &["job"], Some(Aggregate::Sum)), 1000);
+        assert_eq!(shown(&range.take(1, 1, answer()).unwrap()), [(1, 4.0)]);
+        let mut range = RangeQuery::new(query(Kind::Gauge, &["pod"], None), 1000);
+        assert_eq!(range.take(1, 1, answer()).unwrap().len(), 2);
     }
 
     #[test]
     fn holes_of_one_series_are_told_apart_from_silence() {
-        let mut track = Track::new(query(Kind::Gauge, &["pod"], None), 1000);
+        let mut range = RangeQuery::new(query(Kind::Gauge, &["pod"], None), 1000);
         let a = series(&[("pod", "a")], &[(1, 1.0), (2, 1.0), (4, 1.0), (5, 1.0)]);
         let b = series(&[("pod", "b")], &[(1, 1.0), (5, 1.0)]);
-        track.take(1, 6, vec![a, b]).unwrap();
-        assert_eq!(track.gaps(1, 6), Gaps { expected: 6, empty: 2, holes: 2 });
+        range.take(1, 6, vec![a, b]).unwrap();
+        assert_eq!(range.gaps(1, 6), Gaps { expected: 6, empty: 2, holes: 2 });
     }
 
     #[test]
     fn places_are_whole_steps() {
-        let track = Track::new(query(Kind::Gauge, &[], None), 5000);
-        assert_eq!((track.place_after(10_001), track.place_after(10_000), track.place_before(14_999)), (3, 2, 2));
-        assert_eq!(track.instant(3), 15_000);
+        let range = RangeQuery::new(query(Kind::Gauge, &[], None), 5000);
+        assert_eq!((range.place_after(10_001), range.place_after(10_000), range.place_before(14_999)), (3, 2, 2));
+        assert_eq!(range.instant(3), 15_000);
     }
 
     #[test]
     fn a_long_run_forgets_its_beginning_and_says_so() {
-        let mut track = Track::new(query(Kind::Gauge, &[], None), 1000);
+        let mut range = RangeQuery::new(query(Kind::Gauge, &[], None), 1000);
         let points: Vec<_> = (0..=KEPT as i64).map(|second| (second, 1.0)).collect();
-        let samples = track.take(0, KEPT as i64, vec![series(&[], &points)]).unwrap();
+        let samples = range.take(0, KEPT as i64, vec![series(&[], &points)]).unwrap();
         assert_eq!(samples.len(), KEPT + 1);
-        assert!(track.is_cut && track.points < KEPT);
+        assert!(range.is_cut && range.points < KEPT);
     }
 }

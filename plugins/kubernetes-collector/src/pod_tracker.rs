@@ -1,8 +1,8 @@
-//! What is known of each pod: in come objects and events in any order, some of them twice; out go samples, each once, and a row
-//! per pod when its life is over.
+//! Tracks each pod: in come objects and events in any order, some of them twice; out go samples, each once, and a row per pod
+//! when its life is over.
 //!
-//! Pods and events come by different watches. What needs both waits one round after the pod's part is known, so that the events
-//! of the same instant are there.
+//! Pods and events come by different watches. What needs both waits one poll after the pod's part is known, so that the events
+//! of the same instant are there. The tracker sends no request and knows no clock: it counts polls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,58 +10,60 @@ use kperf_plugin_sdk::{duration, instant::Instant, metrics::Sample, records::Val
 
 use crate::object::{Event, Pod};
 
-/// For how many rounds events wait for a pod that nobody has seen.
-const PATIENCE: u64 = 3;
+/// For how many polls events are kept whose pod has not been observed.
+const ORPHAN_POLLS: u64 = 3;
 
-/// Counters of what should not happen.
-const MISHAPS: [&str; 4] = ["k8s_pod_restarts", "k8s_oom_kills", "k8s_scheduling_failures", "k8s_mount_failures"];
+/// Counters of failures.
+const FAILURE_COUNTERS: [&str; 4] =
+    ["k8s_pod_restarts", "k8s_oom_kills", "k8s_scheduling_failures", "k8s_mount_failures"];
 
-/// What is to be told.
+/// Samples and rows that are new.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct Output {
     pub samples: Vec<Sample>,
     /// Rows of the table `pods`.
     pub rows: Vec<Vec<Value>>,
 }
 
-/// See the module.
+/// The pods of all namespaces, by their uid.
 #[derive(Debug, Default)]
-pub struct Book {
-    pods: BTreeMap<String, Followed>,
-    /// Pods of which everything has been told.
+pub struct PodTracker {
+    pods: BTreeMap<String, TrackedPod>,
+    /// Pods whose row has been written.
     done: BTreeSet<String>,
-    /// Events of pods that have not been seen, with the round in which they came.
-    loose: BTreeMap<String, (u64, Vec<Event>)>,
-    round: u64,
-    news: News,
+    /// Events of pods that have not been observed, with the poll in which they came.
+    orphan_events: BTreeMap<String, (u64, Vec<Event>)>,
+    /// How many polls have ended.
+    polls: u64,
+    output: Output,
 }
 
 #[derive(Debug, Default)]
-struct Followed {
+struct TrackedPod {
     pod: Pod,
-    /// It was there before us: what happened to it then is not ours.
-    is_old: bool,
+    /// Whether it was there before load: only its restarts and kills from then on count.
+    is_existing: bool,
     component: String,
     restarts: u64,
     /// Containers that were killed for lack of memory, and when.
     kills: BTreeSet<(String, Option<Instant>)>,
     /// How often each event has been seen to happen.
     events: BTreeMap<String, u64>,
-    pulls: Pulls,
+    pulls: ImagePulls,
     is_scheduled: bool,
-    /// The first start of the main container, and the round in which it was seen.
+    /// The first start of the main container, and the poll in which it was observed.
     started: Option<(Instant, u64)>,
-    is_start_told: bool,
-    /// The round in which it was seen to be over.
+    is_start_reported: bool,
+    /// The poll in which its end was observed.
     over: Option<u64>,
 }
 
-/// The images of a pod.
+/// The image pulls of a pod.
 #[derive(Debug, Default)]
-struct Pulls {
+struct ImagePulls {
     /// When the pull for a container began.
     begun: BTreeMap<String, Instant>,
-    /// The first word about an image: what has to be there before it is.
+    /// The first event about an image: volumes and sandbox were there before it.
     first: Option<Instant>,
     last: Option<Instant>,
     /// When the image of a container was there.
@@ -70,98 +72,99 @@ struct Pulls {
     took: Option<f64>,
 }
 
-impl Book {
-    /// Takes in a pod that was there before load: only what happens to it from now on counts.
-    pub fn know(&mut self, pod: Pod) {
+impl PodTracker {
+    /// Adds a pod that was there before load: only what happens to it from now on counts.
+    pub fn add_existing(&mut self, pod: Pod) {
         let restarts = pod.containers().map(|it| it.restart_count).sum();
         let kills = kills(&pod).collect();
         let uid = pod.metadata.uid.clone();
         let component = pod.component();
-        self.pods.insert(uid, Followed { pod, is_old: true, component, restarts, kills, ..Followed::default() });
+        self.pods
+            .insert(uid, TrackedPod { pod, is_existing: true, component, restarts, kills, ..TrackedPod::default() });
     }
 
-    /// Takes in how a pod looks.
-    pub fn change(&mut self, pod: Pod) {
+    /// Observes a pod's state, new or known.
+    pub fn observe(&mut self, pod: Pod) {
         let uid = pod.metadata.uid.clone();
         if self.done.contains(&uid) {
             return;
         }
-        let round = self.round;
+        let poll = self.polls;
         let is_new = !self.pods.contains_key(&uid);
-        let followed = self.pods.entry(uid.clone()).or_default();
-        followed.look(pod, round, &mut self.news);
-        if is_new && let Some((_, events)) = self.loose.remove(&uid) {
-            events.into_iter().for_each(|event| followed.hear(&event, &mut self.news));
+        let tracked = self.pods.entry(uid.clone()).or_default();
+        tracked.observe(pod, poll, &mut self.output);
+        if is_new && let Some((_, events)) = self.orphan_events.remove(&uid) {
+            events.into_iter().for_each(|event| tracked.observe_event(&event, &mut self.output));
         }
     }
 
-    /// Takes in that a pod is gone, and how it was at its end.
-    pub fn delete(&mut self, pod: Pod) {
+    /// Observes that a pod is gone, and its last state.
+    pub fn observe_deletion(&mut self, pod: Pod) {
         let uid = pod.metadata.uid.clone();
-        self.change(pod);
+        self.observe(pod);
         self.end(&uid);
         self.done.remove(&uid);
     }
 
-    /// Takes in all pods of a namespace that there are: those that are known and not among them are gone.
-    pub fn replace(&mut self, namespace: &str, pods: Vec<Pod>) {
+    /// Observes the list of a namespace's pods: those that are known and not among them are gone.
+    pub fn observe_list(&mut self, namespace: &str, pods: Vec<Pod>) {
         let there: BTreeSet<String> = pods.iter().map(|pod| pod.metadata.uid.clone()).collect();
-        pods.into_iter().for_each(|pod| self.change(pod));
-        let of_namespace = self.pods.iter().filter(|(_, followed)| followed.pod.metadata.namespace == namespace);
+        pods.into_iter().for_each(|pod| self.observe(pod));
+        let of_namespace = self.pods.iter().filter(|(_, tracked)| tracked.pod.metadata.namespace == namespace);
         let gone: Vec<String> = of_namespace.map(|(uid, _)| uid.clone()).filter(|uid| !there.contains(uid)).collect();
         gone.iter().for_each(|uid| self.end(uid));
     }
 
-    /// Takes in an event.
-    pub fn hear(&mut self, event: Event) {
+    /// Observes an event of a pod; others are ignored.
+    pub fn observe_event(&mut self, event: Event) {
         let uid = &event.involved_object.uid;
         if event.involved_object.kind != "Pod" || self.done.contains(uid) {
             return;
         }
         match self.pods.get_mut(uid) {
-            Some(followed) => followed.hear(&event, &mut self.news),
-            None => self.loose.entry(uid.clone()).or_insert((self.round, Vec::new())).1.push(event),
+            Some(tracked) => tracked.observe_event(&event, &mut self.output),
+            None => self.orphan_events.entry(uid.clone()).or_insert((self.polls, Vec::new())).1.push(event),
         }
     }
 
-    /// To be called when everything of a round has been taken in; gives back what is new.
-    pub fn settle(&mut self) -> News {
-        let round = self.round;
+    /// Ends a poll, when all that it brought has been observed. Returns what is new.
+    pub fn end_poll(&mut self) -> Output {
+        let poll = self.polls;
         let mut over = Vec::new();
-        for (uid, followed) in &mut self.pods {
-            if followed.started.is_some_and(|(_, seen)| seen < round) {
-                followed.tell_start(&mut self.news);
+        for (uid, tracked) in &mut self.pods {
+            if tracked.started.is_some_and(|(_, observed)| observed < poll) {
+                tracked.report_start(&mut self.output);
             }
-            if followed.over.is_some_and(|seen| seen < round) {
+            if tracked.over.is_some_and(|observed| observed < poll) {
                 over.push(uid.clone());
             }
         }
         over.iter().for_each(|uid| self.end(uid));
-        self.loose.retain(|_, (since, _)| *since + PATIENCE > round);
-        self.round += 1;
+        self.orphan_events.retain(|_, (since, _)| *since + ORPHAN_POLLS > poll);
+        self.polls += 1;
         let phase = |wanted: &str| self.pods.values().filter(|it| it.pod.status.phase == wanted).count() as f64;
         for (metric, wanted) in [("k8s_pods_pending", "Pending"), ("k8s_pods_running", "Running")] {
-            self.news.samples.push(Sample::new(metric, phase(wanted)));
+            self.output.samples.push(Sample::new(metric, phase(wanted)));
         }
-        if round == 0 {
+        if poll == 0 {
             // So that a threshold on them has something to judge when nothing goes wrong.
-            self.news.samples.extend(MISHAPS.iter().map(|metric| Sample::new(metric, 0.0)));
+            self.output.samples.extend(FAILURE_COUNTERS.iter().map(|metric| Sample::new(metric, 0.0)));
         }
-        std::mem::take(&mut self.news)
+        std::mem::take(&mut self.output)
     }
 
-    /// Tells everything that is left.
-    pub fn close(&mut self) -> News {
+    /// Ends all pods. Returns what is left.
+    pub fn finish(&mut self) -> Output {
         let all: Vec<String> = self.pods.keys().cloned().collect();
         all.iter().for_each(|uid| self.end(uid));
-        std::mem::take(&mut self.news)
+        std::mem::take(&mut self.output)
     }
 
-    /// Tells what is left of a pod and forgets it.
+    /// Reports what is left of a pod and forgets it.
     fn end(&mut self, uid: &str) {
-        if let Some(mut followed) = self.pods.remove(uid) {
+        if let Some(mut tracked) = self.pods.remove(uid) {
             self.done.insert(uid.to_owned());
-            followed.tell_end(&mut self.news);
+            tracked.report_end(&mut self.output);
         }
     }
 }
@@ -175,7 +178,7 @@ fn kills(pod: &Pod) -> impl Iterator<Item = (String, Option<Instant>)> {
     })
 }
 
-impl Followed {
+impl TrackedPod {
     fn sample(&self, metric: &str, value: f64, at: Option<Instant>) -> Sample {
         let sample = Sample::new(metric, value).tag("component", &self.component);
         match at {
@@ -184,26 +187,26 @@ impl Followed {
         }
     }
 
-    fn look(&mut self, pod: Pod, round: u64, news: &mut News) {
+    fn observe(&mut self, pod: Pod, poll: u64, output: &mut Output) {
         self.component = pod.component();
         self.pod = pod;
         let restarts: u64 = self.pod.containers().map(|it| it.restart_count).sum();
         if restarts > self.restarts {
-            news.samples.push(self.sample("k8s_pod_restarts", (restarts - self.restarts) as f64, None));
+            output.samples.push(self.sample("k8s_pod_restarts", (restarts - self.restarts) as f64, None));
             self.restarts = restarts;
         }
         for kill in kills(&self.pod).collect::<Vec<_>>() {
             if self.kills.insert(kill.clone()) {
-                news.samples.push(self.sample("k8s_oom_kills", 1.0, kill.1));
+                output.samples.push(self.sample("k8s_oom_kills", 1.0, kill.1));
             }
         }
-        if self.is_old {
+        if self.is_existing {
             return;
         }
         if let (Some(scheduled), false) = (self.pod.since("PodScheduled"), self.is_scheduled) {
             self.is_scheduled = true;
             let took = self.pod.metadata.creation_timestamp.map(|created| scheduled.since(created));
-            news.samples.extend(took.map(|took| self.sample("k8s_pod_scheduling", took, Some(scheduled))));
+            output.samples.extend(took.map(|took| self.sample("k8s_pod_scheduling", took, Some(scheduled))));
         }
         let state = self.pod.main_state().map(|main| &main.state);
         let started = state.and_then(|state| {
@@ -211,19 +214,19 @@ impl Followed {
             running.or_else(|| state.terminated.as_ref().and_then(|it| it.started_at))
         });
         if let (Some(started), None) = (started, self.started) {
-            self.started = Some((started, round));
+            self.started = Some((started, poll));
         }
         if self.pod.is_over() && self.over.is_none() {
-            self.over = Some(round);
+            self.over = Some(poll);
         }
     }
 
-    fn hear(&mut self, event: &Event, news: &mut News) {
+    fn observe_event(&mut self, event: &Event, output: &mut Output) {
         let id = if event.metadata.uid.is_empty() { &event.metadata.name } else { &event.metadata.uid };
         let seen = self.events.entry(id.clone()).or_default();
         let fresh = event.times().saturating_sub(*seen);
         *seen = (*seen).max(event.times());
-        if self.is_old || fresh == 0 {
+        if self.is_existing || fresh == 0 {
             return;
         }
         let container = event.container().unwrap_or_default().to_owned();
@@ -243,21 +246,21 @@ impl Followed {
                     if !container.is_empty() {
                         sample = sample.tag("container", &container);
                     }
-                    news.samples.push(sample);
+                    output.samples.push(sample);
                 }
             }
             ("FailedScheduling", at) => {
-                news.samples.push(self.sample("k8s_scheduling_failures", fresh as f64, at));
+                output.samples.push(self.sample("k8s_scheduling_failures", fresh as f64, at));
             }
             ("FailedMount" | "FailedAttachVolume", at) => {
-                news.samples.push(self.sample("k8s_mount_failures", fresh as f64, at));
+                output.samples.push(self.sample("k8s_mount_failures", fresh as f64, at));
             }
             _ => {}
         }
     }
 
-    /// From its node until its volumes and sandbox were there. Kubernetes tells no mount that went well: either the pod's
-    /// condition says so, or the first word about an image, which comes after it.
+    /// From its node until its volumes and sandbox were there. Kubernetes has no event for a mount that went well: either the
+    /// pod's condition says so, or the first event about an image, which comes after it.
     fn mount(&self) -> Option<f64> {
         let scheduled = self.pod.since("PodScheduled")?;
         let ready = self.pod.since("PodReadyToStartContainers").or(self.pulls.first)?;
@@ -284,32 +287,32 @@ impl Followed {
         self.pod.main_state()?.state.terminated.as_ref()?.finished_at
     }
 
-    fn tell_start(&mut self, news: &mut News) {
-        let Some((started, _)) = self.started.filter(|_| !self.is_start_told && !self.is_old) else { return };
-        self.is_start_told = true;
+    fn report_start(&mut self, output: &mut Output) {
+        let Some((started, _)) = self.started.filter(|_| !self.is_start_reported && !self.is_existing) else { return };
+        self.is_start_reported = true;
         for (metric, value) in [
             ("k8s_pod_mount", self.mount()),
             ("k8s_container_start", self.start()),
             ("k8s_pod_startup", self.startup()),
         ] {
-            news.samples.extend(value.map(|value| self.sample(metric, value, Some(started))));
+            output.samples.extend(value.map(|value| self.sample(metric, value, Some(started))));
         }
     }
 
-    fn tell_end(&mut self, news: &mut News) {
-        if self.is_old {
+    fn report_end(&mut self, output: &mut Output) {
+        if self.is_existing {
             return;
         }
-        self.tell_start(news);
+        self.report_start(output);
         let finished = self.finished();
         if let (Some(finished), Some((started, _))) = (finished, self.started) {
-            news.samples.push(self.sample("k8s_pod_execution", finished.since(started), Some(finished)));
+            output.samples.push(self.sample("k8s_pod_execution", finished.since(started), Some(finished)));
         }
         if self.pod.is_over() {
             let phase = self.pod.status.phase.to_lowercase();
-            news.samples.push(self.sample("k8s_pods_ended", 1.0, finished).tag("phase", &phase));
+            output.samples.push(self.sample("k8s_pods_ended", 1.0, finished).tag("phase", &phase));
         }
-        news.rows.push(self.row());
+        output.rows.push(self.row());
     }
 
     /// In the order of the table's columns.
@@ -400,20 +403,20 @@ mod tests {
         .unwrap()
     }
 
-    fn figures(news: &News) -> Vec<(&str, f64, Option<u64>)> {
-        let own = news.samples.iter().filter(|it| !it.tags.is_empty());
+    fn figures(output: &Output) -> Vec<(&str, f64, Option<u64>)> {
+        let own = output.samples.iter().filter(|it| !it.tags.is_empty());
         own.map(|it| (it.metric.as_str(), it.value, it.at.map(|at| at / 1_000_000_000))).collect()
     }
 
     #[test]
-    fn a_life_is_told_once_whatever_comes_twice() {
-        let mut book = Book::default();
+    fn a_life_is_reported_once_whatever_comes_twice() {
+        let mut tracker = PodTracker::default();
         // The event is there before the pod.
-        book.hear(event("a", "e1", "Pulling", 3, "Pulling image \"m\"", 1));
-        book.settle();
-        book.change(pod("a", 4));
-        book.change(pod("a", 4));
-        book.hear(event(
+        tracker.observe_event(event("a", "e1", "Pulling", 3, "Pulling image \"m\"", 1));
+        tracker.end_poll();
+        tracker.observe(pod("a", 4));
+        tracker.observe(pod("a", 4));
+        tracker.observe_event(event(
             "a",
             "e2",
             "Pulled",
@@ -421,30 +424,30 @@ mod tests {
             "Successfully pulled image \"m\" in 1.745s (2s including waiting). Image size: 3 bytes.",
             1,
         ));
-        book.hear(event("a", "e2", "Pulled", 5, "again", 1));
-        let news = book.settle();
-        assert_eq!(figures(&news), [("k8s_pod_scheduling", 2.0, Some(2)), ("k8s_image_pull", 1.745, Some(5))]);
-        assert!(news.samples[1].tags.contains(&("container".to_owned(), "main".to_owned())));
-        book.change(pod("a", 7));
-        assert_eq!(figures(&book.settle()), []);
-        let news = book.settle();
+        tracker.observe_event(event("a", "e2", "Pulled", 5, "again", 1));
+        let output = tracker.end_poll();
+        assert_eq!(figures(&output), [("k8s_pod_scheduling", 2.0, Some(2)), ("k8s_image_pull", 1.745, Some(5))]);
+        assert!(output.samples[1].tags.contains(&("container".to_owned(), "main".to_owned())));
+        tracker.observe(pod("a", 7));
+        assert_eq!(figures(&tracker.end_poll()), []);
+        let output = tracker.end_poll();
         let wanted =
             [("k8s_pod_mount", 1.0, Some(6)), ("k8s_container_start", 1.0, Some(6)), ("k8s_pod_startup", 6.0, Some(6))];
-        assert_eq!(figures(&news), wanted);
-        book.change(pod("a", 9));
-        book.settle();
-        let news = book.settle();
-        assert_eq!(figures(&news), [("k8s_pod_execution", 3.0, Some(9)), ("k8s_pods_ended", 1.0, Some(9))]);
-        assert_eq!(news.rows.len(), 1);
-        assert_eq!(news.rows[0].len(), crate::description::columns());
+        assert_eq!(figures(&output), wanted);
+        tracker.observe(pod("a", 9));
+        tracker.end_poll();
+        let output = tracker.end_poll();
+        assert_eq!(figures(&output), [("k8s_pod_execution", 3.0, Some(9)), ("k8s_pods_ended", 1.0, Some(9))]);
+        assert_eq!(output.rows.len(), 1);
+        assert_eq!(output.rows[0].len(), crate::description::columns());
         // A fresh list shows it again.
-        book.replace("n", vec![pod("a", 9)]);
-        assert!(figures(&book.settle()).is_empty() && book.close().rows.is_empty());
+        tracker.observe_list("n", vec![pod("a", 9)]);
+        assert!(figures(&tracker.end_poll()).is_empty() && tracker.finish().rows.is_empty());
     }
 
     #[test]
     fn of_pods_from_before_only_what_happens_now_counts() {
-        let mut book = Book::default();
+        let mut tracker = PodTracker::default();
         let restarted = |restarts: u64, killed: bool| {
             let mut pod = pod("old", 7);
             let status = &mut pod.status.container_statuses.as_mut().unwrap()[0];
@@ -459,38 +462,39 @@ mod tests {
             }
             pod
         };
-        book.know(restarted(3, false));
-        book.hear(event("old", "e", "Pulled", 1, "Successfully pulled image \"m\" in 1s", 1));
-        book.change(restarted(4, true));
-        book.change(restarted(4, true));
-        assert_eq!(figures(&book.settle()), [("k8s_pod_restarts", 1.0, None), ("k8s_oom_kills", 1.0, Some(8))]);
-        assert!(book.close().rows.is_empty());
+        tracker.add_existing(restarted(3, false));
+        tracker.observe_event(event("old", "e", "Pulled", 1, "Successfully pulled image \"m\" in 1s", 1));
+        tracker.observe(restarted(4, true));
+        tracker.observe(restarted(4, true));
+        assert_eq!(figures(&tracker.end_poll()), [("k8s_pod_restarts", 1.0, None), ("k8s_oom_kills", 1.0, Some(8))]);
+        assert!(tracker.finish().rows.is_empty());
     }
 
     #[test]
     fn a_pod_that_is_gone_when_we_look_again_has_its_row() {
-        let mut book = Book::default();
-        book.change(pod("a", 7));
-        book.change(pod("b", 4));
-        book.delete(pod("b", 5));
-        book.replace("other", Vec::new());
-        let news = book.settle();
-        assert_eq!(news.rows.len(), 1, "only the deleted one");
-        book.replace("n", Vec::new());
-        let news = book.settle();
-        assert_eq!(news.rows.len(), 1);
-        assert_eq!(figures(&news).len(), 2, "mount is not known, start and start-up are: {:?}", figures(&news));
+        let mut tracker = PodTracker::default();
+        tracker.observe(pod("a", 7));
+        tracker.observe(pod("b", 4));
+        tracker.observe_deletion(pod("b", 5));
+        tracker.observe_list("other", Vec::new());
+        let output = tracker.end_poll();
+        assert_eq!(output.rows.len(), 1, "only the deleted one");
+        tracker.observe_list("n", Vec::new());
+        let output = tracker.end_poll();
+        assert_eq!(output.rows.len(), 1);
+        assert_eq!(figures(&output).len(), 2, "mount is not known, start and start-up are: {:?}", figures(&output));
     }
 
     #[test]
     fn failures_are_counted_by_how_often_their_event_came() {
-        let mut book = Book::default();
-        book.change(pod("a", 1));
+        let mut tracker = PodTracker::default();
+        tracker.observe(pod("a", 1));
         for count in [1, 3, 3] {
-            book.hear(event("a", "e", "FailedMount", 1, "MountVolume.SetUp failed", count));
+            tracker.observe_event(event("a", "e", "FailedMount", 1, "MountVolume.SetUp failed", count));
         }
-        let news = book.settle();
-        let failures: f64 = news.samples.iter().filter(|it| it.metric == "k8s_mount_failures").map(|it| it.value).sum();
+        let output = tracker.end_poll();
+        let failures: f64 =
+            output.samples.iter().filter(|it| it.metric == "k8s_mount_failures").map(|it| it.value).sum();
         assert!((failures - 3.0).abs() < 1e-12);
     }
 
