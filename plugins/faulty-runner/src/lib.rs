@@ -173,13 +173,7 @@ mod tests {
     fn every_mode_has_a_valid_schema_that_matches_its_parameters() {
         let description = FaultyRunner::describe();
         assert_eq!(description.modes.len(), MODES.len());
-        let schema: serde_json::Value = serde_json::from_str(PARAMETERS).unwrap();
-        let defaults: serde_json::Map<String, serde_json::Value> = schema["properties"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .map(|(key, property)| (key.clone(), property["default"].clone()))
-            .collect();
+        let defaults = kperf_plugin_sdk::schema::defaults(PARAMETERS);
         let params: Params = serde_json::from_value(defaults.into()).unwrap();
         assert_eq!((params.path.as_str(), params.every), ("/", 1));
     }

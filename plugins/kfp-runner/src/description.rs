@@ -14,14 +14,12 @@ pub fn description() -> Description {
         env!("CARGO_PKG_VERSION"),
         "Makes load on Kubeflow Pipelines and says where the time goes",
     );
-    let description = Mode::describe(description)
+    Mode::describe(description)
         .table(run_report::runs_table())
         .table(run_report::tasks_table())
         .table(scheduled_runs::table())
-        .table(large_dataset::table());
-    METRICS
-        .iter()
-        .fold(description, |description, (name, kind, unit, text)| description.metric(name, *kind, *unit, text))
+        .table(large_dataset::table())
+        .metrics(METRICS)
 }
 
 const COUNTER: MetricKind = MetricKind::Counter;

@@ -14,7 +14,7 @@ pub const LARGE_DATASET: &str = include_str!("schema/large_dataset.json");
 
 #[cfg(test)]
 mod tests {
-    use kperf_plugin_sdk::RunnerMode as _;
+    use kperf_plugin_sdk::{RunnerMode as _, schema::defaults};
     use serde_json::{Map, Value, json};
 
     use super::*;
@@ -24,17 +24,11 @@ mod tests {
     };
 
     /// The parameters of a mode with every default that its schema has, and what is required.
-    fn defaults(mode: &str) -> Value {
+    fn written(mode: &str) -> Value {
         let description = description();
         let mode = description.modes.iter().find(|it| it.name == mode).unwrap();
         let schema: Value = serde_json::from_str(&mode.parameters).unwrap();
-        let mut written = Map::new();
-        for (key, property) in schema["properties"].as_object().unwrap() {
-            assert!(property["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
-            if let Some(default) = property.get("default") {
-                written.insert(key.clone(), default.clone());
-            }
-        }
+        let mut written = defaults(&mode.parameters);
         for key in schema["required"].as_array().unwrap() {
             written.insert(key.as_str().unwrap().into(), "p.yaml".into());
         }
@@ -46,13 +40,16 @@ mod tests {
         for part in [COMMON, PIPELINE, PIPELINE_RUN, EXPERIMENT, RANDOM_GETS, SCHEDULED_RUNS, LARGE_DATASET] {
             let read: Map<String, Value> = serde_json::from_str(part).unwrap();
             assert!(!read.is_empty());
+            for (key, property) in read {
+                assert!(property["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
+            }
         }
     }
 
     #[test]
     fn the_schemas_defaults_are_the_types() {
         fn same<T: serde::de::DeserializeOwned>(mode: &str, shown: impl Fn(&T) -> String) {
-            let from_schema: T = serde_json::from_value(defaults(mode)).unwrap();
+            let from_schema: T = serde_json::from_value(written(mode)).unwrap();
             let bare: T = serde_json::from_value(json!({"pipeline": "p.yaml"})).unwrap();
             assert_eq!(shown(&from_schema), shown(&bare), "{mode}");
         }

@@ -99,11 +99,8 @@ pub fn description() -> Description {
     );
     let description = description.mode("pods", "Pods and their events, as they come", PARAMETERS);
     let table = Table::new("pods", "A row per pod that was created while load ran, when it is over");
-    let table = COLUMNS.iter().fold(table, |table, (name, of, unit, text)| table.column(name, *of, *unit, text));
-    let description = description.table(table.span("trace", "component", "created", "finished"));
-    METRICS
-        .iter()
-        .fold(description, |description, (name, kind, unit, text)| description.metric(name, *kind, *unit, text))
+    let table = table.columns(COLUMNS).span("trace", "component", "created", "finished");
+    description.table(table).metrics(METRICS)
 }
 
 /// How many columns a row has.

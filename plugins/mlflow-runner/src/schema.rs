@@ -17,7 +17,7 @@ pub const OPERATIONS: &str = include_str!("schema/operations.json");
 
 #[cfg(test)]
 mod tests {
-    use kperf_plugin_sdk::RunnerMode as _;
+    use kperf_plugin_sdk::{RunnerMode as _, schema::defaults};
     use serde_json::{Map, Value};
 
     use super::*;
@@ -34,15 +34,7 @@ mod tests {
     fn filled_in(mode: &str) -> Params {
         let description = description();
         let mode = description.modes.iter().find(|it| it.name == mode).unwrap();
-        let schema: Value = serde_json::from_str(&mode.parameters).unwrap();
-        let mut written = Map::new();
-        for (key, property) in schema["properties"].as_object().unwrap() {
-            assert!(property["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
-            if let Some(default) = property.get("default") {
-                written.insert(key.clone(), default.clone());
-            }
-        }
-        serde_json::from_value(written.into()).unwrap()
+        serde_json::from_value(defaults(&mode.parameters).into()).unwrap()
     }
 
     #[test]
@@ -50,6 +42,9 @@ mod tests {
         for part in [TENANTS, FILLED, SHAPE, TRAINING, BROWSING, MIXED, PREFILL, ISOLATION, OPERATIONS] {
             let read: Map<String, Value> = serde_json::from_str(part).unwrap();
             assert!(!read.is_empty());
+            for (key, property) in read {
+                assert!(property["description"].as_str().is_some_and(|text| text.len() > 10), "{key}");
+            }
         }
     }
 

@@ -389,7 +389,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(both.range_queries.borrow().len(), sets::queries(&["kfp".to_owned()]).count() + 1);
-        assert_eq!(both.instants.len(), 1);
+        assert_eq!(both.instant_queries.len(), 1);
     }
 
     #[test]

@@ -69,15 +69,12 @@ const PARAMETERS: &str = r#"{
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
     #[test]
     fn the_schemas_default_is_the_files_name() {
-        let schema: Value = serde_json::from_str(&OneFile::parameters("a.csv")).unwrap();
-        let default = schema["properties"]["file"]["default"].clone();
-        let file: OneFile = serde_json::from_value(json!({ "file": default })).unwrap();
+        let defaults = crate::schema::defaults(&OneFile::parameters("a.csv"));
+        let file: OneFile = serde_json::from_value(defaults.into()).unwrap();
         assert_eq!(file, OneFile { file: "a.csv".into() });
     }
 }

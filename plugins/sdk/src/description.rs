@@ -1,4 +1,4 @@
-//! What a plugin says of itself, built step by step.
+//! Descriptions, built step by step: modes, metrics and tables.
 
 use crate::{Description, Metric, MetricKind, Mode, Table, Unit};
 
@@ -42,6 +42,12 @@ impl Description {
     pub fn metric(mut self, name: &str, kind: MetricKind, unit: Unit, description: &str) -> Self {
         self.metrics.push(Metric { name: name.into(), kind, unit, description: description.into() });
         self
+    }
+
+    /// Adds metrics: the name, kind, unit and description of each.
+    #[must_use]
+    pub fn metrics(self, metrics: &[(&str, MetricKind, Unit, &str)]) -> Self {
+        metrics.iter().fold(self, |description, (name, kind, unit, text)| description.metric(name, *kind, *unit, text))
     }
 
     /// Adds a table that the plugin may append records to.

@@ -17,6 +17,12 @@ impl Table {
         self
     }
 
+    /// Adds columns: the name, type, unit and description of each.
+    #[must_use]
+    pub fn columns(self, columns: &[(&str, ColumnType, Unit, &str)]) -> Self {
+        columns.iter().fold(self, |table, (name, of, unit, text)| table.column(name, *of, *unit, text))
+    }
+
     /// Makes each row a bar in a waterfall: the column that rows of one trace agree in, the one to write on the bar, and
     /// the two instants where it begins and ends.
     #[must_use]

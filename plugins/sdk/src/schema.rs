@@ -1,4 +1,4 @@
-//! JSON Schemas of modes' parameters, put together from parts that modes share.
+//! JSON Schemas of modes' parameters: put together from parts that modes share, and what they say for tests.
 
 use serde_json::{Map, Value, json};
 
@@ -18,4 +18,25 @@ pub fn of(parts: &[&str], required: &[&str]) -> String {
         "properties": properties,
     })
     .to_string()
+}
+
+/// The parameters that the host hands over where a suite sets none: each property's default. For tests that hold a plugin's types
+/// to its schema.
+pub fn defaults(schema: &str) -> Map<String, Value> {
+    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
+    let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+    properties.filter_map(|(key, property)| Some((key.clone(), property.get("default")?.clone()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_make_a_schema_whose_defaults_are_known() {
+        let schema = of(&[r#"{"a": {"type": "integer", "default": 1}}"#, r#"{"b": {"type": "string"}}"#], &["b"]);
+        assert_eq!(Value::from(defaults(&schema)), json!({"a": 1}));
+        let read: Value = serde_json::from_str(&schema).unwrap();
+        assert_eq!((&read["required"], read["properties"].as_object().unwrap().len()), (&json!(["b"]), 2));
+    }
 }
