@@ -7,10 +7,9 @@ use std::{
 };
 
 use kperf_metrics::{
-    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Gauge, Judged, Memory, Outcome, Saturation, Searched,
-    SeriesInfo, Severity, Tags, Threshold, Totals, Unit, Verdict, judge,
+    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Fact, Gauge, Judged, Memory, Outcome, Saturation,
+    Searched, SeriesInfo, Severity, Tags, Threshold, Totals, Unit, Verdict, judge,
 };
-use kperf_plugin::Fact;
 
 use super::{
     CapacityChange, CapacityStanding, CapacityState, CapacityStep, CapacitySummary, CheckSummary, End, FailureKind,

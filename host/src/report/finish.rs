@@ -201,7 +201,7 @@ mod tests {
     };
 
     use arrow_array::{Array as _, Float64Array, Int64Array, StringArray, cast::AsArray as _, types::Int64Type};
-    use kperf_metrics::{Builtin, MetricDef, MetricKind, Shard, Tags, Unit};
+    use kperf_metrics::{Builtin, MetricDef, MetricKind, Severity, Shard, Tags, Unit};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
@@ -369,8 +369,17 @@ mod tests {
         opening.scenarios[0].thresholds.push(text.clone());
         let mut journal = Journal::create(dir.path(), opening).unwrap();
         measure(&mut journal, 2);
-        let (scenario, state) = ("runs".to_owned(), ThresholdState::Aborted);
-        journal.threshold(ThresholdChange { scenario, threshold: text, state, value: 0.05, unix_ns: START }).unwrap();
+        let change = ThresholdChange {
+            scenario: "runs".to_owned(),
+            threshold: text,
+            state: ThresholdState::Aborted,
+            value: 0.05,
+            limit: 0.01,
+            unit: Unit::Ratio,
+            severity: Severity::Error,
+            unix_ns: START,
+        };
+        journal.threshold(change).unwrap();
         journal.end(End { unix_ns: START + 2 * SECOND, interrupted: false, exit_code: None }).unwrap();
         let summary = finish(dir.path()).unwrap();
         assert_eq!((summary.verdict.outcome.as_str(), summary.verdict.exit_code), ("fail", 3));

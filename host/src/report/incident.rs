@@ -1,20 +1,6 @@
 //! Incidents: what went wrong on the way, counted.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// Something that went wrong and did not end the run.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub struct Incident {
-    /// Where it happened: a scenario, a plugin, `host`.
-    pub source: String,
-    /// A short word from a small set: `trap`, `series-limit`.
-    pub kind: String,
-    /// What happened and what to do about it.
-    pub message: String,
-    /// How often.
-    pub count: u64,
-}
+use kperf_metrics::Incident;
 
 /// Distinct incidents that a summary lists. A plugin that puts a number into each message must not fill the folder.
 const LISTED: usize = 200;

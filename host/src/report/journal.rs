@@ -10,11 +10,10 @@ use std::{
     path::Path,
 };
 
-use kperf_metrics::{Interval, IntervalRecord, MetricDef, Registry, Tags};
-use kperf_plugin::Fact;
+use kperf_metrics::{Fact, Incident, Interval, IntervalRecord, MetricDef, Registry, Tags, ThresholdChange};
 use serde::{Deserialize, Serialize};
 
-use super::{CapacityStanding, CapacityStep, Incident, RunInfo, TableInfo, records};
+use super::{CapacityStanding, CapacityStep, RunInfo, TableInfo, records};
 
 /// The journal's name in the run's folder.
 const FILE: &str = "journal.jsonl";
@@ -97,33 +96,6 @@ pub enum ScenarioChange {
         /// Iterations that were cut off at the end of the graceful stop.
         interrupted: u64,
     },
-}
-
-/// What became of a threshold while load was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ThresholdState {
-    /// It does not hold any more.
-    Breached,
-    /// It holds again.
-    Recovered,
-    /// It does not hold, and the suite says to stop then.
-    Aborted,
-}
-
-/// A threshold that changes its state while load is made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ThresholdChange {
-    /// The scenario it belongs to; empty for one of the whole suite.
-    pub scenario: String,
-    /// The threshold as it stands in the suite.
-    pub threshold: String,
-    /// What became of it.
-    pub state: ThresholdState,
-    /// The value seen, in the metric's unit.
-    pub value: f64,
-    /// When, in nanoseconds since the Unix epoch.
-    pub unix_ns: u64,
 }
 
 /// A capacity search that has come further.

@@ -37,11 +37,8 @@ pub use cells::{
     FOLDER as CELLS_FOLDER, cells_story, is_matrix,
 };
 pub use finish::{ReportError, finish};
-pub use incident::Incident;
-pub use journal::{
-    CapacityChange, End, Journal, Opening, ScenarioChange, ScenarioInfo, SeverityInfo, ThresholdChange, ThresholdState,
-    opening,
-};
+pub use journal::{CapacityChange, End, Journal, Opening, ScenarioChange, ScenarioInfo, SeverityInfo, opening};
+pub use kperf_metrics::{Incident, ThresholdChange, ThresholdState};
 pub use records::{ColumnInfo, ColumnKind, RecordsSummary, SpanInfo, TableInfo};
 pub use run_info::{Machine, PluginInfo, RunInfo, Status, commit_of, digest_of, instant};
 pub use spread::{Ends, TagSpread, TagValue};

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use kperf_plugin::{Event, ThresholdChange};
+use kperf_metrics::ThresholdChange;
+use kperf_plugin::Event;
 use kperf_suite::Occasion;
 
 /// See the module.
@@ -77,7 +78,7 @@ fn key(change: &ThresholdChange) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use kperf_metrics::{Severity, Unit};
+    use kperf_metrics::{Severity, ThresholdState, Unit};
 
     use super::*;
 
@@ -89,7 +90,8 @@ mod tests {
             limit: 1.0,
             unit: Unit::Seconds,
             severity: Severity::Error,
-            at: 0,
+            state: ThresholdState::Breached,
+            unix_ns: 0,
         }
     }
 

@@ -32,10 +32,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kperf_load::{Progress, Shared, Slice, signals};
-use kperf_metrics::{Registry, Tags};
+use kperf_metrics::{Incident, Registry, Tags};
 use kperf_plugin::{
-    Book, CallError, Facts, Incident, Incidents, Isolation, Ledger, LedgerError, Outbox, Outcome, PluginContext,
-    Records, Runner,
+    Book, CallError, Facts, Incidents, Isolation, Ledger, LedgerError, Outbox, Outcome, PluginContext, Records, Runner,
 };
 use kperf_suite::{Diagnostics, Double, PluginUse, Scenario};
 use tokio::sync::{mpsc, watch};

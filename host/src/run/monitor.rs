@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use kperf_load::{Counts, Pacer, Phase, Progress, Shared, Target};
 use kperf_metrics::{
-    Builtin, Delta, Evaluation, Histogram, Interval, Registry, SeriesId, SeriesLimit, Shard, Tags, Totals, Unit,
+    Builtin, Delta, Evaluation, Histogram, Incident, Interval, Registry, SeriesId, SeriesLimit, Shard, Tags, Totals,
+    Unit,
 };
-use kperf_plugin::{Event, Facts, Incident, ScenarioWindow, Window};
+use kperf_plugin::{Event, Facts, ScenarioWindow, Window};
 use tokio::sync::{mpsc, watch};
 
 use super::exports::Exports;
@@ -429,16 +430,16 @@ impl<'a> Monitor<'a> {
                         (false, false) => ThresholdState::Recovered,
                     };
                     let PlannedThreshold { text, threshold, severity, unit, .. } = judged.threshold;
-                    let change = kperf_plugin::ThresholdChange {
+                    changes.push(ThresholdChange {
                         scenario: name.to_owned(),
                         threshold: text.clone(),
+                        state,
                         value,
                         limit: threshold.bound(),
                         unit: *unit,
                         severity: *severity,
-                        at: unix_ns(),
-                    };
-                    changes.push((change, state));
+                        unix_ns: unix_ns(),
+                    });
                 }
                 abort |= aborts;
             }
@@ -446,16 +447,15 @@ impl<'a> Monitor<'a> {
         if abort && *self.phase.borrow() != Phase::Run {
             return Ok(());
         }
-        for (change, state) in changes {
-            self.tell(&match state {
+        for change in changes {
+            self.tell(&match change.state {
                 ThresholdState::Recovered => Event::ThresholdRecovered(change.clone()),
                 ThresholdState::Breached | ThresholdState::Aborted => Event::ThresholdBreached(change.clone()),
             });
-            if state == ThresholdState::Aborted {
+            if change.state == ThresholdState::Aborted {
                 tracing::warn!("ending the run: `{}` is breached", change.threshold);
             }
-            let kperf_plugin::ThresholdChange { scenario, threshold, value, at, .. } = change;
-            self.journal.threshold(ThresholdChange { scenario, threshold, state, value, unix_ns: at })?;
+            self.journal.threshold(change)?;
         }
         self.reporters.iter_mut().for_each(ReporterHandle::tick);
         if abort {
@@ -478,16 +478,11 @@ impl<'a> Monitor<'a> {
 }
 
 /// Logs a plugin's incident and makes it one of the report.
-pub(super) fn told(incident: Incident) -> report::Incident {
+pub(super) fn told(incident: Incident) -> Incident {
     if !incident.message.is_empty() {
         tracing::warn!("{}: {}: {}", incident.source, incident.kind, incident.message);
     }
-    report::Incident {
-        source: incident.source.to_string(),
-        kind: incident.kind.to_string(),
-        message: incident.message,
-        count: incident.count,
-    }
+    incident
 }
 
 impl Watched<'_> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use kperf_metrics::{MetricId, SeriesId, Shard, Tags};
+use kperf_metrics::{Incident, MetricId, SeriesId, Shard, Tags};
 use kperf_native::{CALL_LIMIT, Collection, Failure, Level, Sample, Session, Sink};
-use kperf_plugin::{Incident, Incidents, Redactor};
+use kperf_plugin::{Incidents, Redactor};
 use tokio::sync::{mpsc as messages, oneshot};
 
 use super::Run;
@@ -78,7 +78,7 @@ impl Run<'_> {
 }
 
 fn incident(source: &str, kind: &str, message: String) -> Incident {
-    Incident { source: source.into(), kind: kind.into(), message, count: 1, fault: None }
+    Incident::once(source, kind, message)
 }
 
 /// Asks a collector on an interval until the end is told, or it is given up.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kperf_plugin::{Delivery, Event, Incident, Incidents, Outbox, Reporter};
+use kperf_metrics::Incident;
+use kperf_plugin::{Delivery, Event, Incidents, Outbox, Reporter};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::announcer::Announcer;
@@ -115,8 +116,7 @@ impl ReporterHandle {
     }
 
     fn incident(&self, kind: &str, message: String) {
-        let source = Arc::clone(&self.name);
-        self.incidents.report(Incident { source, kind: kind.into(), message, count: 1, fault: None });
+        self.incidents.report(Incident::once(&self.name, kind, message));
     }
 
     /// Hands over the result, or only the end of events. Two thirds of the time are for messages that are on their way, the rest

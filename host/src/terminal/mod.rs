@@ -6,14 +6,13 @@
 mod above;
 mod capacity;
 mod cells;
-mod figures;
 mod live;
 mod removal;
 mod spread;
 mod summary;
 
 pub use above::AboveBars;
-pub use figures::{count, quantity, rate, seconds};
+pub use kperf_metrics::quantity::{count, quantity, rate, seconds};
 pub use live::{Live, Standing};
 pub use removal::Removal;
 pub use summary::print as print_summary;

@@ -30,10 +30,11 @@ impl fmt::Display for MetricKind {
 }
 
 /// The unit of a metric's values, as it is recorded and reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
     /// A pure number.
+    #[default]
     None,
     /// Seconds.
     Seconds,
@@ -41,35 +42,6 @@ pub enum Unit {
     Bytes,
     /// A share between 0 and 1.
     Ratio,
-}
-
-impl Unit {
-    /// A value of this unit for people: `12.3 ms`, `1.50 MiB`, `0.25 %`, `42`.
-    pub fn show(self, value: f64) -> String {
-        match self {
-            Self::None => {
-                if value == value.trunc() && value.abs() < 1e15 {
-                    format!("{value}")
-                } else {
-                    format!("{value:.3}")
-                }
-            }
-            Self::Ratio => format!("{:.2} %", value * 100.0),
-            Self::Seconds => match value.abs() {
-                0.0 => "0 s".to_owned(),
-                v if v < 1e-3 => format!("{:.0} µs", value * 1e6),
-                v if v < 1.0 => format!("{:.1} ms", value * 1e3),
-                v if v < 120.0 => format!("{value:.2} s"),
-                _ => format!("{:.1} m", value / 60.0),
-            },
-            Self::Bytes => match value.abs() {
-                v if v < 1024.0 => format!("{value:.0} B"),
-                v if v < 1024.0 * 1024.0 => format!("{:.1} KiB", value / 1024.0),
-                v if v < 1024.0 * 1024.0 * 1024.0 => format!("{:.2} MiB", value / (1024.0 * 1024.0)),
-                _ => format!("{:.2} GiB", value / (1024.0 * 1024.0 * 1024.0)),
-            },
-        }
-    }
 }
 
 impl fmt::Display for Unit {
@@ -101,28 +73,5 @@ impl MetricDef {
     /// A definition from its parts.
     pub fn new(name: &str, kind: MetricKind, unit: Unit, description: &str) -> Self {
         Self { name: name.into(), kind, unit, description: description.into() }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_shown_in_the_size_that_people_read() {
-        let shown = [
-            (Unit::Seconds, 0.000_085, "85 µs"),
-            (Unit::Seconds, 0.0123, "12.3 ms"),
-            (Unit::Seconds, 3.0, "3.00 s"),
-            (Unit::Seconds, 600.0, "10.0 m"),
-            (Unit::Bytes, 10.0, "10 B"),
-            (Unit::Bytes, 1_572_864.0, "1.50 MiB"),
-            (Unit::Ratio, 0.0025, "0.25 %"),
-            (Unit::None, 42.0, "42"),
-            (Unit::None, 0.12345, "0.123"),
-        ];
-        for (unit, value, text) in shown {
-            assert_eq!(unit.show(value), text);
-        }
     }
 }

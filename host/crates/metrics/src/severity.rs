@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-/// See the module.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+use serde::{Deserialize, Serialize};
+
+/// How much the breach of a threshold matters, to people and to who wakes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Somebody has to get up.
     Critical,

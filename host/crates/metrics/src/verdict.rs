@@ -7,6 +7,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::quantity::{percent, quantity, seconds};
 use crate::{Builtin, Delta, Evaluation, Tags, Totals, Unit};
 
 /// An iteration that starts this much after it was due started late. Timers and a busy scheduler cost a few
@@ -261,7 +262,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Breach(Judged { text, evaluation, unit, .. }) => {
                 let seen = evaluation.value().unwrap_or_default();
-                write!(f, "`{text}` does not hold: it was {}", unit.show(seen))
+                write!(f, "`{text}` does not hold: it was {}", quantity(seen, *unit))
             }
             Self::NoSamples(Judged { text, .. }) => {
                 write!(f, "`{text}` has no samples: check the metric's name and tags, or let the scenario run longer")
@@ -270,26 +271,26 @@ impl fmt::Display for Reason {
                 f,
                 "{} of the iterations of `{scenario}` started more than 10 ms late (p99 {}): lower the load, give the \
                  machine more cores, or spread the load over several machines",
-                Unit::Ratio.show(seen.late_share),
-                Unit::Seconds.show(seen.late_p99)
+                percent(seen.late_share),
+                seconds(seen.late_p99)
             ),
             Self::BusyWorkers(scenario, seen) => write!(
                 f,
                 "the worker threads of `{scenario}` were at their limit in {} of all seconds: raise `workers` if cores \
                  are free, lower the load, or spread it over several machines",
-                Unit::Ratio.show(seen.busy_share)
+                percent(seen.busy_share)
             ),
             Self::HeldUpWorkers(scenario, seen) => write!(
                 f,
                 "in {} of all seconds the worker threads of `{scenario}` waited for a CPU for half of the second or more: \
                  other programs kept this machine busy, so stop them, lower the load, or make the load elsewhere",
-                Unit::Ratio.show(seen.waited_share)
+                percent(seen.waited_share)
             ),
             Self::ShortMemory(memory) => write!(
                 f,
                 "the machine that made the load was short of memory in {} of all seconds: stop other programs, or use a \
                  machine with more memory",
-                Unit::Ratio.show(memory.short_share)
+                percent(memory.short_share)
             ),
             Self::DroppedArrivals(Arrivals { scenario, due, dropped }) => write!(
                 f,
@@ -472,7 +473,7 @@ mod tests {
         let doubtful = seen(5, 5);
         assert_eq!(doubtful.outcome, Outcome::Inconclusive);
         assert_eq!(kinds(&doubtful), ["held-up-workers", "short-memory"]);
-        assert!(doubtful.reasons[0].to_string().starts_with("in 25.00 % of all seconds"), "{}", doubtful.reasons[0]);
+        assert!(doubtful.reasons[0].to_string().starts_with("in 25.0 % of all seconds"), "{}", doubtful.reasons[0]);
         assert_eq!((doubtful.reasons[0].scenario(), doubtful.reasons[1].scenario()), (Some("s"), None));
         let start = Saturation { waited_share: 1.0, waited_seconds: 4.0, ..Saturation::default() };
         assert!(!start.is_held_up(), "a few seconds are no state");

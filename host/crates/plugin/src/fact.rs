@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use kperf_metrics::Fact;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 
 use crate::series::is_key;
 
@@ -13,17 +13,6 @@ const LONGEST_KEY: usize = 64;
 const LONGEST_VALUE: usize = 512;
 /// How many keys a plugin may have.
 const MOST: usize = 64;
-
-/// Something that a plugin knows about the system under test: `kubernetes` is `v1.33.1`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fact {
-    /// The scenario or collector that noted it.
-    pub source: String,
-    /// What it is about, `[a-z_][a-z0-9_]*`.
-    pub key: String,
-    /// What is known, redacted.
-    pub value: String,
-}
 
 /// The facts of a run. Cheap to clone; clones share everything.
 #[derive(Debug, Clone, Default)]

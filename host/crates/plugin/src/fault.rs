@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
+use kperf_metrics::Incident;
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
@@ -104,21 +105,6 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Something worth telling that happened while a plugin ran. Equal kinds of one source add up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Incident {
-    /// The scenario, collector or reporter.
-    pub source: Arc<str>,
-    /// A fault's name, or the kind of a failure that the plugin returned.
-    pub kind: Arc<str>,
-    /// The first one's text, redacted; empty in reports that only add to the count.
-    pub message: String,
-    /// How often it happened since it was last reported.
-    pub count: u64,
-    /// The fault, if it is one; none for failures that the plugin itself reports.
-    pub fault: Option<Fault>,
-}
-
 /// Where incidents go. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Incidents(mpsc::UnboundedSender<Incident>);
@@ -142,7 +128,7 @@ impl Incidents {
 pub(crate) struct IncidentBook {
     source: Arc<str>,
     incidents: Incidents,
-    kinds: FxHashMap<Arc<str>, (Option<Fault>, u64)>,
+    kinds: FxHashMap<Arc<str>, u64>,
 }
 
 /// How many kinds of failure a plugin may have; further ones are counted as `other`.
@@ -154,34 +140,23 @@ impl IncidentBook {
     }
 
     pub(crate) fn fault(&mut self, fault: Fault, count: u64, message: impl FnOnce() -> String) {
-        self.add(fault.name(), Some(fault), count, message);
+        self.add(fault.name(), count, message);
     }
 
     /// Counts one, sends the first of its kind at once, and returns the kind as an interned text.
-    pub(crate) fn add(
-        &mut self,
-        kind: &str,
-        fault: Option<Fault>,
-        count: u64,
-        message: impl FnOnce() -> String,
-    ) -> Arc<str> {
-        if let Some((known, (_, pending))) = self.kinds.get_key_value(kind) {
+    pub(crate) fn add(&mut self, kind: &str, count: u64, message: impl FnOnce() -> String) -> Arc<str> {
+        if let Some((known, pending)) = self.kinds.get_key_value(kind) {
             let (known, pending) = (Arc::clone(known), *pending + count);
-            self.kinds.insert(Arc::clone(&known), (fault, pending));
+            self.kinds.insert(Arc::clone(&known), pending);
             return known;
         }
         let kind: Arc<str> = if self.kinds.len() < KINDS { kind.into() } else { "other".into() };
         match self.kinds.entry(Arc::clone(&kind)) {
-            Entry::Occupied(mut known) => known.get_mut().1 += count,
+            Entry::Occupied(mut known) => *known.get_mut() += count,
             Entry::Vacant(new) => {
-                new.insert((fault, 0));
-                self.incidents.report(Incident {
-                    source: Arc::clone(&self.source),
-                    kind: Arc::clone(&kind),
-                    message: message(),
-                    count,
-                    fault,
-                });
+                new.insert(0);
+                let (source, kind) = (self.source.to_string(), kind.to_string());
+                self.incidents.report(Incident { source, kind, message: message(), count });
             }
         }
         kind
@@ -189,15 +164,11 @@ impl IncidentBook {
 
     /// Sends what has added up.
     pub(crate) fn flush(&mut self) {
-        for (kind, (fault, pending)) in &mut self.kinds {
+        for (kind, pending) in &mut self.kinds {
             if *pending > 0 {
-                self.incidents.report(Incident {
-                    source: Arc::clone(&self.source),
-                    kind: Arc::clone(kind),
-                    message: String::new(),
-                    count: std::mem::take(pending),
-                    fault: *fault,
-                });
+                let (source, kind) = (self.source.to_string(), kind.to_string());
+                let count = std::mem::take(pending);
+                self.incidents.report(Incident { source, kind, message: String::new(), count });
             }
         }
     }
@@ -221,11 +192,11 @@ mod tests {
             book.fault(Fault::Trap, 1, || format!("number {n}"));
         }
         let first = received.try_recv().unwrap();
-        assert_eq!((first.message.as_str(), first.count, &*first.kind), ("number 0", 1, "trap"));
+        assert_eq!((first.message.as_str(), first.count, first.kind.as_str()), ("number 0", 1, "trap"));
         assert!(received.try_recv().is_err());
         drop(book);
         let rest = received.try_recv().unwrap();
-        assert_eq!((rest.message.as_str(), rest.count, rest.fault), ("", 4, Some(Fault::Trap)));
+        assert_eq!((rest.message.as_str(), rest.count, rest.kind.as_str()), ("", 4, "trap"));
     }
 
     #[test]
@@ -233,9 +204,9 @@ mod tests {
         let (incidents, _received) = Incidents::channel();
         let mut book = IncidentBook::new("scenario".into(), incidents);
         for n in 0..KINDS {
-            book.add(&format!("kind-{n}"), None, 1, String::new);
+            book.add(&format!("kind-{n}"), 1, String::new);
         }
-        assert_eq!(&*book.add("one-more", None, 1, String::new), "other");
-        assert_eq!(&*book.add("kind-3", None, 1, String::new), "kind-3");
+        assert_eq!(&*book.add("one-more", 1, String::new), "other");
+        assert_eq!(&*book.add("kind-3", 1, String::new), "kind-3");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In come a component's bytes and, per worker thread and scenario, what the host lends to it: grants, limits, the
 //! thread's HTTP client and metric shard. Out come a [`Plugin`] with its [`Description`], the calls of the three worlds
-//! ([`Runner`], [`Collector`], [`Reporter`]), samples in the shard, [`Record`]s, [`Incident`]s, the [`Ledger`] of what guests
+//! ([`Runner`], [`Collector`], [`Reporter`]), samples in the shard, [`Records`], [`Incidents`], the [`Ledger`] of what guests
 //! create, and the [`Outbox`] of what they have to say.
 //!
 //! Guests are hostile until proven otherwise: whatever one does ends as an outcome with a name ([`Fault`]), never as a
@@ -47,15 +47,15 @@ pub use context::{DEFAULT_GROUP, Isolation, PluginContext, RequestDefaults, Work
 pub use delivery::{Delivery, Resender};
 pub use description::{Description, DescriptionError, Mode, is_metric_name};
 pub use engine::{Engine, EngineConfig, EngineError, TICK};
-pub use fact::{Fact, Facts};
-pub use fault::{Fault, Incident, Incidents};
+pub use fact::Facts;
+pub use fault::{Fault, Incidents};
 pub use grants::{Grants, HostGrant, HostGrantError};
 pub use ledger::{Book, Entry, LEDGER_FILE, Ledger, LedgerError};
 pub use limits::Limits;
 pub use load::{LoadError, Plugin};
 pub use outbox::{Fate, Letter, OUTBOX_FILE, Outbox, OutboxError, Piece};
-pub use record::{Cell, Record, Records};
-pub use reporter::{Event, Reporter, ThresholdChange};
+pub use record::Records;
+pub use reporter::{Event, Reporter};
 pub use runner::{Finding, IsolationError, IterationOutcome, Outcome, Runner, RunnerPool, WrongWorld};
 pub use secret::{Credential, CredentialError, HMAC_SHA256, Redactor, Secret};
 pub use table::{Column, ColumnType, Span, Table};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kperf_metrics::{Severity, Unit};
+use kperf_metrics::{Severity, ThresholdChange};
 use wasmtime::Store;
 
 use crate::anatomy::World;
@@ -32,25 +32,6 @@ pub enum Event {
     ScenarioFinished(String),
 }
 
-/// A threshold that changed its state.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ThresholdChange {
-    /// The scenario that it belongs to; empty for one of the whole suite.
-    pub scenario: String,
-    /// The threshold as it stands in the suite.
-    pub threshold: String,
-    /// The value seen, in `unit`.
-    pub value: f64,
-    /// What it is held against, in `unit`.
-    pub limit: f64,
-    /// The unit of both.
-    pub unit: Unit,
-    /// How much it matters.
-    pub severity: Severity,
-    /// When it changed, in nanoseconds since the Unix epoch.
-    pub at: u64,
-}
-
 impl From<Event> for WireEvent {
     fn from(event: Event) -> Self {
         let wire = |change: ThresholdChange| WireChange {
@@ -65,7 +46,7 @@ impl From<Event> for WireEvent {
                 Severity::Warning => types::Severity::Warning,
                 Severity::Info => types::Severity::Info,
             },
-            at: change.at,
+            at: change.unix_ns,
         };
         match event {
             Event::RunStarted => Self::RunStarted,

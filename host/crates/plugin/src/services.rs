@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kperf_metrics::Shard;
+use kperf_metrics::{Record, Shard};
 use parking_lot::Mutex;
 
 use crate::bindings::records::Value;
@@ -15,7 +15,6 @@ use crate::description::Description;
 use crate::fault::{Fault, IncidentBook};
 use crate::limits::Meter;
 use crate::random::Stream;
-use crate::record::Record;
 use crate::series::{SeriesBook, Unrecorded};
 use crate::table::{self, Table};
 
@@ -190,13 +189,13 @@ impl Services {
     /// Reports a failure that the plugin returned, and gives its kind as an interned text.
     pub(crate) fn failure(&self, kind: &str, message: &str) -> Arc<str> {
         let book = &mut self.state.lock().book;
-        book.add(sane_kind(kind), None, 1, || self.worker.redactor.redact(message).into_owned())
+        book.add(sane_kind(kind), 1, || self.worker.redactor.redact(message).into_owned())
     }
 
     /// Reports what the plugin itself has to say about the result.
     pub(crate) fn incident(&self, kind: &str, message: &str, count: u64) {
         let book = &mut self.state.lock().book;
-        book.add(sane_kind(kind), None, count, || {
+        book.add(sane_kind(kind), count, || {
             let message = self.worker.redactor.redact(message);
             let cut = message.floor_char_boundary(LONGEST_MESSAGE);
             message.split_at_checked(cut).map_or_else(|| message.to_string(), |(message, _)| message.to_owned())

@@ -1,11 +1,10 @@
 //! Tables of records: what a plugin says of them, checked, and rows held against that.
 
-use kperf_metrics::Unit;
+use kperf_metrics::{Cell, Unit};
 
 use crate::bindings::records::Value;
 use crate::bindings::types;
 use crate::description::{DescriptionError, unit};
-use crate::record::Cell;
 use crate::secret::Redactor;
 use crate::series::is_key;
 

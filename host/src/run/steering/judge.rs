@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use kperf_load::{Backlog, StepOutcome};
+use kperf_metrics::quantity::{count, percent, quantity, rate, seconds};
 use kperf_metrics::{Evaluation, Saturation, Unit};
-
-use crate::terminal::{count, rate, seconds};
 
 /// The share of arrivals that may be dropped before the rate was not the one asked for; as in the verdict.
 const DROPPED_SHARE: f64 = 0.01;
@@ -119,7 +118,7 @@ pub(super) fn judge(seen: &Observed<'_>) -> Judgement {
 /// What does not hold, and whether there is anything.
 fn breaches(criteria: &[Criterion]) -> (Vec<String>, bool) {
     let breach = |it: &Criterion| match it.evaluation {
-        Evaluation::Breach(value) => Some(format!("`{}`: {}", it.text, it.unit.show(value))),
+        Evaluation::Breach(value) => Some(format!("`{}`: {}", it.text, quantity(value, it.unit))),
         _ => None,
     };
     let broke: Vec<String> = criteria.iter().filter_map(breach).collect();
@@ -130,13 +129,13 @@ fn breaches(criteria: &[Criterion]) -> (Vec<String>, bool) {
 fn doubts(generator: &Saturation) -> Vec<String> {
     let mut doubts = Vec::new();
     if generator.is_late() {
-        let share = Unit::Ratio.show(generator.late_share);
+        let share = percent(generator.late_share);
         doubts.push(format!(
             "the generator was late: {share} of the iterations started more than 10 ms after they were due"
         ));
     }
     if generator.is_busy() {
-        let share = Unit::Ratio.show(generator.busy_share);
+        let share = percent(generator.busy_share);
         doubts.push(format!("the generator's threads were at their limit in {share} of all seconds"));
     }
     doubts

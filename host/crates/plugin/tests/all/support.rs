@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use kperf_http::{Client, OriginConfig};
-use kperf_metrics::{Delta, Registry, Shard, Tags};
+use kperf_metrics::{Delta, Incident, Registry, Shard, Tags};
 use kperf_plugin::{
-    Engine, EngineConfig, Facts, Grants, Incident, Incidents, Limits, Plugin, PluginContext, Records, Redactor, Runner,
+    Engine, EngineConfig, Facts, Grants, Incidents, Limits, Plugin, PluginContext, Records, Redactor, Runner,
     RunnerPool, WorkerContext,
 };
 use parking_lot::Mutex;

@@ -1,4 +1,7 @@
-//! Figures as people read them: three significant digits and a unit.
+//! Figures as people read them: three significant digits and a unit. Whatever kperf shows or writes for people is formatted
+//! here; files for programs have plain numbers.
+
+use crate::Unit;
 
 /// A time in seconds, in the unit that fits: `1.23 ms`.
 #[must_use]
@@ -41,15 +44,21 @@ pub fn rate(per_second: f64) -> String {
     }
 }
 
-/// A value in a metric's unit.
+/// A value in a metric's unit: `12.3 ms`, `1.50 MiB`, `0.25 %`, `42`.
 #[must_use]
-pub fn quantity(value: f64, unit: kperf_metrics::Unit) -> String {
+pub fn quantity(value: f64, unit: Unit) -> String {
     match unit {
-        kperf_metrics::Unit::Seconds => seconds(value),
-        kperf_metrics::Unit::Bytes => bytes(value),
-        kperf_metrics::Unit::Ratio => format!("{} %", digits(value * 100.0)),
-        kperf_metrics::Unit::None => count(value),
+        Unit::Seconds => seconds(value),
+        Unit::Bytes => bytes(value),
+        Unit::Ratio => percent(value),
+        Unit::None => count(value),
     }
+}
+
+/// A share between 0 and 1 as `0.25 %`.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{} %", digits(share * 100.0))
 }
 
 fn bytes(value: f64) -> String {
@@ -93,7 +102,7 @@ mod tests {
         for (value, text) in [(0.0, "0/s"), (28.74, "28.7/s"), (0.5, "30/m"), (0.002, "0.12/m")] {
             assert_eq!(rate(value), text, "{value}");
         }
-        assert_eq!(quantity(1536.0, kperf_metrics::Unit::Bytes), "1.50 KiB");
-        assert_eq!(quantity(0.015, kperf_metrics::Unit::Ratio), "1.50 %");
+        assert_eq!(quantity(1536.0, Unit::Bytes), "1.50 KiB");
+        assert_eq!(quantity(0.015, Unit::Ratio), "1.50 %");
     }
 }
