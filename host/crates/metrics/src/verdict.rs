@@ -186,6 +186,8 @@ pub struct Evidence {
     pub rejected: u64,
     /// Samples that were dropped because of a limit.
     pub dropped: u64,
+    /// Whether the journal could not be written to the end of the run.
+    pub unrecorded: bool,
     /// Whether the run ended before it was done.
     pub interrupted: bool,
 }
@@ -221,6 +223,8 @@ pub enum Reason {
         /// Dropped because of a limit.
         dropped: u64,
     },
+    /// The journal could not be written to the end of the run.
+    Unrecorded,
     /// The run ended before it was done.
     Interrupted,
 }
@@ -238,6 +242,7 @@ impl Reason {
             Self::DroppedArrivals(_) => "dropped-arrivals",
             Self::NoCapacity { .. } => "no-capacity",
             Self::MissingSamples { .. } => "missing-samples",
+            Self::Unrecorded => "journal-failed",
             Self::Interrupted => "interrupted",
         }
     }
@@ -251,7 +256,7 @@ impl Reason {
             }
             Self::DroppedArrivals(arrivals) => &arrivals.scenario,
             Self::NoCapacity { scenario, .. } => scenario,
-            Self::ShortMemory(_) | Self::MissingSamples { .. } | Self::Interrupted => return None,
+            Self::ShortMemory(_) | Self::MissingSamples { .. } | Self::Unrecorded | Self::Interrupted => return None,
         };
         Some(name.as_str()).filter(|name| !name.is_empty())
     }
@@ -303,6 +308,9 @@ impl fmt::Display for Reason {
                 "{dropped} samples were dropped at a limit and {rejected} had an impossible value: see the incidents for \
                  the plugin and the tag, and raise the limit or correct the plugin"
             ),
+            Self::Unrecorded => f.write_str(
+                "the journal could not be written, so the run was ended: look at the space on its disk and run it again",
+            ),
             Self::Interrupted => f.write_str("the run ended before it was done: run it again for an answer"),
         }
     }
@@ -337,6 +345,9 @@ pub fn judge(evidence: &Evidence) -> Verdict {
     }));
     if !evidence.thresholds.is_empty() || !evidence.searches.is_empty() {
         reasons.extend(doubts(evidence));
+    }
+    if evidence.unrecorded {
+        reasons.push(Reason::Unrecorded);
     }
     if evidence.interrupted {
         reasons.push(Reason::Interrupted);

@@ -1,17 +1,17 @@
 //! The results of a matrix as a whole, from `cells.jsonl` and the summaries of its cells: `summary.json`, `cells.csv`.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 
+use kperf_metrics::Incident;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cells::{AxisInfo, CellHistory, CellInfo, CellState, CellsError, CellsStory, FOLDER, cells_story};
-use super::replace::replace;
-use super::{
-    Incident, MetricSummary, ReasonSummary, Status, Summary, VerdictSummary, instant, previous, summary::VERSION, table,
-};
-use crate::exit::Exit;
+use super::journal::{AxisInfo, CellHistory, CellInfo, CellState, MatrixError, MatrixState, matrix_state};
+use super::table;
+use crate::earlier;
+use crate::replace::replace;
+use crate::summary::VERSION;
+use crate::{Exit, MetricSummary, ReasonSummary, RunFolder, Status, Summary, VerdictSummary, instant};
 
 /// A run that went through a matrix cell by cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -93,34 +93,34 @@ pub fn components(metrics: &[MetricSummary]) -> Vec<ComponentUse> {
 ///
 /// # Errors
 /// When the folder is none of a matrix, or the results can't be written.
-pub fn finish_cells(dir: &Path) -> Result<Summary, CellsError> {
-    let story = cells_story(dir)?;
-    let mut summary = gather(dir, &story);
-    summary.previous = previous::of(dir, &summary.run);
+pub fn finish_matrix(folder: &RunFolder) -> Result<Summary, MatrixError> {
+    let state = matrix_state(folder)?;
+    let mut summary = gather(folder, &state);
+    summary.previous = earlier::of(folder, &summary.run);
     let text = serde_json::to_string_pretty(&summary).map_err(io::Error::from)?;
-    replace(&dir.join("summary.json"), |mut file| writeln!(file, "{text}"))?;
-    replace(&dir.join("cells.csv"), |file| table::write(file, &summary))?;
-    summary.run.write(dir)?;
+    replace(&folder.summary(), |mut file| writeln!(file, "{text}"))?;
+    replace(&folder.cells_table(), |file| table::write(file, &summary))?;
+    summary.run.write(folder)?;
     Ok(summary)
 }
 
 /// A cell's own summary, if it has one.
-fn summary_of(dir: &Path, cell: &CellInfo) -> Option<Summary> {
-    let text = std::fs::read(dir.join(FOLDER).join(&cell.folder).join("summary.json")).ok()?;
+fn summary_of(folder: &RunFolder, cell: &CellInfo) -> Option<Summary> {
+    let text = std::fs::read(folder.cell(&cell.folder).summary()).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
 /// What is gathered of the cells.
-struct Whole {
+struct Gathered {
     summary: Summary,
     reasons: Vec<ReasonSummary>,
     worst: Exit,
 }
 
-fn gather(dir: &Path, story: &CellsStory) -> Summary {
-    let opening = &story.opening;
-    let mut run = opening.run.clone();
-    let last = story.histories.values().filter_map(|history| Some(history.last.as_ref()?.unix_ns)).max();
+fn gather(folder: &RunFolder, state: &MatrixState) -> Summary {
+    let header = &state.header;
+    let mut run = header.run.clone();
+    let last = state.histories.values().filter_map(|history| Some(history.last.as_ref()?.unix_ns)).max();
     run.end = Some(instant(last.unwrap_or(run.start_unix_ns)));
     let empty = Summary {
         version: VERSION,
@@ -136,15 +136,15 @@ fn gather(dir: &Path, story: &CellsStory) -> Summary {
         previous: None,
         cells: None,
     };
-    let mut whole = Whole { summary: empty, reasons: Vec::new(), worst: Exit::Pass };
+    let mut gathered = Gathered { summary: empty, reasons: Vec::new(), worst: Exit::Pass };
     let unknown = CellHistory::default();
     let mut cells = Vec::new();
-    for cell in &opening.cells {
-        let history = story.histories.get(&cell.number).unwrap_or(&unknown);
+    for cell in &header.cells {
+        let history = state.histories.get(&cell.number).unwrap_or(&unknown);
         // Only a cell that came to its end stands for its combination.
         let over = matches!(history.state(), CellState::Finished | CellState::Failed);
-        let own = summary_of(dir, cell).filter(|_| over);
-        let label = cell.label(opening.repeat);
+        let own = summary_of(folder, cell).filter(|_| over);
+        let label = cell.label(header.repeat);
         let outcome =
             own.as_ref().filter(|_| history.state() == CellState::Finished).map(|it| it.verdict.outcome.clone());
         cells.push(CellSummary {
@@ -157,16 +157,16 @@ fn gather(dir: &Path, story: &CellsStory) -> Summary {
             took: history.took_ns().filter(|_| over).map(|ns| ns as f64 / 1e9),
             components: own.as_ref().map(|own| components(&own.metrics)).unwrap_or_default(),
         });
-        whole.take(cell, &label, history, own);
+        gathered.take(cell, &label, history, own);
     }
     let open = cells.iter().filter(|it| !matches!(it.state, CellState::Finished | CellState::Failed)).count();
-    whole.conclude(open, cells.len());
-    let mut summary = whole.summary;
-    summary.cells = Some(CellsSummary { axes: opening.axes.clone(), repeat: opening.repeat, cells });
+    gathered.conclude(open, cells.len());
+    let mut summary = gathered.summary;
+    summary.cells = Some(CellsSummary { axes: header.axes.clone(), repeat: header.repeat, cells });
     summary
 }
 
-impl Whole {
+impl Gathered {
     /// Takes a cell in: its scenarios are told apart by its label.
     fn take(&mut self, cell: &CellInfo, label: &str, history: &CellHistory, own: Option<Summary>) {
         let named = |name: &str| format!("{name} [{label}]");
@@ -238,7 +238,7 @@ impl Whole {
     }
 }
 
-/// Which of two cells' ends says more about the whole. A breach is an answer, whatever else was not measured.
+/// Which of two cells' ends says more about the gathered. A breach is an answer, whatever else was not measured.
 fn severity(exit: Exit) -> u8 {
     match exit {
         Exit::Pass | Exit::Interrupted => 0,

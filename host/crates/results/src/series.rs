@@ -79,7 +79,7 @@ struct Columns {
 }
 
 /// Writes the rows of a run.
-pub(super) struct SeriesWriter {
+pub(crate) struct SeriesWriter {
     writer: ArrowWriter<File>,
     schema: Arc<Schema>,
     columns: Columns,
@@ -89,14 +89,14 @@ pub(super) struct SeriesWriter {
 
 impl SeriesWriter {
     /// A file of rows whose seconds are counted from `start`, in nanoseconds since the Unix epoch.
-    pub(super) fn new(file: File, start: u64) -> Result<Self, ParquetError> {
+    pub(crate) fn new(file: File, start: u64) -> Result<Self, ParquetError> {
         let schema = Arc::new(schema());
         let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties()?))?;
         Ok(Self { writer, schema, columns: Columns::default(), start })
     }
 
     /// Adds a row.
-    pub(super) fn push(&mut self, second: i64, info: &SeriesInfo, delta: &Delta) -> Result<(), ParquetError> {
+    pub(crate) fn push(&mut self, second: i64, info: &SeriesInfo, delta: &Delta) -> Result<(), ParquetError> {
         let row = Row::of(delta);
         let columns = &mut self.columns;
         let start = i64::try_from(self.start).unwrap_or(i64::MAX);
@@ -127,7 +127,7 @@ impl SeriesWriter {
     }
 
     /// Writes what is left, and the footer.
-    pub(super) fn finish(mut self) -> Result<(), ParquetError> {
+    pub(crate) fn finish(mut self) -> Result<(), ParquetError> {
         self.write()?;
         self.writer.close().map(|_| ())
     }
@@ -139,7 +139,7 @@ impl SeriesWriter {
 }
 
 /// How the host's Parquet files are written.
-pub(super) fn properties() -> Result<WriterProperties, ParquetError> {
+pub(crate) fn properties() -> Result<WriterProperties, ParquetError> {
     Ok(WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_max_row_group_row_count(Some(ROW_GROUP))

@@ -1,28 +1,22 @@
 //! `cells.jsonl`: which cells a matrix has and how each of them stands, one JSON object a line.
 //!
 //! A line is on the disk before what it announces begins: what is known after a crash is what has happened. The first line is
-//! the [`CellsOpening`]; a cell that started and has no later line was cut off. A lock on the file tells that somebody works
+//! the [`MatrixHeader`]; a cell that started and has no later line was cut off. A lock on the file tells that somebody works
 //! on the matrix.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{RunInfo, ScenarioInfo};
-
-/// The file's name in the folder of the whole.
-const FILE: &str = "cells.jsonl";
-/// The folder of the cells' folders.
-pub const FOLDER: &str = "cells";
+use crate::{RunFolder, RunInfo, ScenarioInfo};
 
 /// What is known before the first cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CellsOpening {
+pub struct MatrixHeader {
     /// The run as a whole.
     pub run: RunInfo,
     /// The axes in the order of the suite.
@@ -100,8 +94,8 @@ pub struct CellChange {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Entry {
-    Matrix(Box<CellsOpening>),
+enum Line {
+    Matrix(Box<MatrixHeader>),
     Cell(CellChange),
 }
 
@@ -128,21 +122,21 @@ impl CellHistory {
 
 /// What `cells.jsonl` says.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CellsStory {
+pub struct MatrixState {
     /// The matrix.
-    pub opening: CellsOpening,
+    pub header: MatrixHeader,
     /// What is known of each cell, by number.
     pub histories: BTreeMap<u32, CellHistory>,
 }
 
 /// Why the file can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CellsError {
+pub enum MatrixError {
     /// It can't be read or written.
-    #[error("{FILE}: {0}")]
+    #[error("cells.jsonl: {0}")]
     File(#[from] io::Error),
     /// It is none.
-    #[error("{FILE} does not begin with a matrix: another version of kperf wrote it, or it is damaged")]
+    #[error("cells.jsonl does not begin with a matrix: another version of kperf wrote it, or it is damaged")]
     NoMatrix,
     /// Another process has it.
     #[error("another kperf-host works on this matrix; wait until it has ended")]
@@ -151,21 +145,21 @@ pub enum CellsError {
 
 /// The file of a matrix that is being worked on.
 #[derive(Debug)]
-pub struct CellsLog {
+pub struct MatrixJournal {
     file: File,
 }
 
-impl CellsLog {
+impl MatrixJournal {
     /// Makes the folder and the file in it, and keeps others off.
     ///
     /// # Errors
     /// When the folder can't be written, or holds such a file already.
-    pub fn create(dir: &Path, opening: CellsOpening) -> Result<Self, CellsError> {
-        std::fs::create_dir_all(dir.join(FOLDER))?;
-        let file = OpenOptions::new().append(true).create_new(true).open(dir.join(FILE))?;
-        opening.run.write(dir)?;
+    pub fn create(folder: &RunFolder, header: MatrixHeader) -> Result<Self, MatrixError> {
+        std::fs::create_dir_all(folder.cells())?;
+        let file = OpenOptions::new().append(true).create_new(true).open(folder.cells_journal())?;
+        header.run.write(folder)?;
         let mut log = Self::locked(file)?;
-        log.append(&Entry::Matrix(Box::new(opening)))?;
+        log.append(&Line::Matrix(Box::new(header)))?;
         Ok(log)
     }
 
@@ -173,20 +167,20 @@ impl CellsLog {
     ///
     /// # Errors
     /// When there is none that can be read, or another process has it.
-    pub fn open(dir: &Path) -> Result<(Self, CellsStory), CellsError> {
-        let mut log = Self::locked(OpenOptions::new().append(true).open(dir.join(FILE))?)?;
-        let torn = !std::fs::read(dir.join(FILE))?.ends_with(b"\n");
+    pub fn open(folder: &RunFolder) -> Result<(Self, MatrixState), MatrixError> {
+        let mut log = Self::locked(OpenOptions::new().append(true).open(folder.cells_journal())?)?;
+        let torn = !std::fs::read(folder.cells_journal())?.ends_with(b"\n");
         if torn {
             // The next line is one of its own.
             log.file.write_all(b"\n")?;
         }
-        Ok((log, cells_story(dir)?))
+        Ok((log, matrix_state(folder)?))
     }
 
-    fn locked(file: File) -> Result<Self, CellsError> {
+    fn locked(file: File) -> Result<Self, MatrixError> {
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
-            Err(TryLockError::WouldBlock) => Err(CellsError::Busy),
+            Err(TryLockError::WouldBlock) => Err(MatrixError::Busy),
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
     }
@@ -195,11 +189,11 @@ impl CellsLog {
     ///
     /// # Errors
     /// When the disk is full or gone.
-    pub fn change(&mut self, change: CellChange) -> Result<(), CellsError> {
-        self.append(&Entry::Cell(change))
+    pub fn change(&mut self, change: CellChange) -> Result<(), MatrixError> {
+        self.append(&Line::Cell(change))
     }
 
-    fn append(&mut self, entry: &Entry) -> Result<(), CellsError> {
+    fn append(&mut self, entry: &Line) -> Result<(), MatrixError> {
         let mut line = serde_json::to_vec(entry).map_err(io::Error::from)?;
         line.push(b'\n');
         self.file.write_all(&line)?;
@@ -207,22 +201,17 @@ impl CellsLog {
     }
 }
 
-/// Whether a folder is that of a matrix.
-pub fn is_matrix(dir: &Path) -> bool {
-    dir.join(FILE).is_file()
-}
-
 /// Reads what is known of a matrix. Lines that can't be read, as the last one of a killed process, are left out.
 ///
 /// # Errors
 /// When there is no such file, or it is of something else.
-pub fn cells_story(dir: &Path) -> Result<CellsStory, CellsError> {
-    let mut opening = None;
+pub fn matrix_state(folder: &RunFolder) -> Result<MatrixState, MatrixError> {
+    let mut header = None;
     let mut histories = BTreeMap::<u32, CellHistory>::new();
-    for line in BufReader::new(File::open(dir.join(FILE))?).split(b'\n') {
+    for line in BufReader::new(File::open(folder.cells_journal())?).split(b'\n') {
         match serde_json::from_slice(&line?) {
-            Ok(Entry::Matrix(matrix)) => opening = opening.or(Some(*matrix)),
-            Ok(Entry::Cell(change)) => {
+            Ok(Line::Matrix(matrix)) => header = header.or(Some(*matrix)),
+            Ok(Line::Cell(change)) => {
                 let history = histories.entry(change.cell).or_default();
                 if change.state == CellState::Started {
                     history.started = Some(change.unix_ns);
@@ -232,5 +221,5 @@ pub fn cells_story(dir: &Path) -> Result<CellsStory, CellsError> {
             Err(_) => {}
         }
     }
-    Ok(CellsStory { opening: opening.ok_or(CellsError::NoMatrix)?, histories })
+    Ok(MatrixState { header: header.ok_or(MatrixError::NoMatrix)?, histories })
 }

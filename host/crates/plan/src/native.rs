@@ -3,8 +3,8 @@
 use kperf_native::LoadError;
 use kperf_suite::{Diagnostic, NativeCollector, PluginRef};
 
-use super::Planner;
 use crate::params::{self, Checked, Surroundings};
+use crate::planner::Planner;
 
 /// A collector outside the sandbox.
 pub struct PlannedNative {
@@ -22,7 +22,7 @@ pub struct PlannedNative {
 
 impl Planner<'_> {
     /// Finds, checks and loads a native plugin, and checks what it is asked to do.
-    pub(super) fn native(&mut self, wanted: &NativeCollector, allowed: bool) -> Option<PlannedNative> {
+    pub(crate) fn native(&mut self, wanted: &NativeCollector, allowed: bool) -> Option<PlannedNative> {
         if !allowed {
             let message = format!("the native plugin of `{}` is not allowed", wanted.plugin.name.value);
             let help =

@@ -4,11 +4,10 @@
 //! stands beside this one's, as it does under `results/<suite>/`. What can't be read is not there.
 
 use std::fs;
-use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{CellInfo, PreviousOperation, PreviousSummary, PreviousThreshold, RunInfo, Status, Summary};
+use crate::{CellInfo, PreviousOperation, PreviousSummary, PreviousThreshold, RunFolder, RunInfo, Status, Summary};
 
 /// How many folders are looked into, the latest names first.
 const MOST: usize = 50;
@@ -22,29 +21,29 @@ struct Identity {
     cell: Option<CellInfo>,
 }
 
-/// See the module.
-pub(super) fn of(dir: &Path, run: &RunInfo) -> Option<PreviousSummary> {
-    let dir = dir.canonicalize().ok()?;
-    let beside = fs::read_dir(dir.parent()?).ok()?.flatten().map(|entry| entry.path()).filter(|path| *path != dir);
-    let mut beside: Vec<_> = beside.filter(|path| path.join("summary.json").is_file()).collect();
+/// The latest earlier run beside the one in `folder`; none if there is none that can be read.
+pub(crate) fn of(folder: &RunFolder, run: &RunInfo) -> Option<PreviousSummary> {
+    let own = folder.path().canonicalize().ok()?;
+    let beside = fs::read_dir(own.parent()?).ok()?.flatten().map(|entry| entry.path()).filter(|path| *path != own);
+    let mut beside: Vec<_> = beside.map(RunFolder::new).filter(|folder| folder.summary().is_file()).collect();
     // A run's identifier begins with its time.
-    beside.sort_by(|a, b| b.cmp(a));
-    let known = beside.into_iter().take(MOST).filter_map(|path| {
-        let identity: Identity = serde_json::from_slice(&fs::read(path.join("run.json")).ok()?).ok()?;
+    beside.sort_by(|a, b| b.path().cmp(a.path()));
+    let known = beside.into_iter().take(MOST).filter_map(|folder| {
+        let identity: Identity = serde_json::from_slice(&fs::read(folder.run_info()).ok()?).ok()?;
         // Another cell of a matrix is no run before: it measured something else.
         let values = |cell: &Option<CellInfo>| cell.as_ref().map(|cell| cell.values.clone());
         let fits = identity.suite == run.suite
             && values(&identity.cell) == values(&run.cell)
             && identity.start_unix_ns < run.start_unix_ns
             && identity.status == Status::Complete;
-        fits.then_some((identity.start_unix_ns, path))
+        fits.then_some((identity.start_unix_ns, folder))
     });
-    let (_, latest) = known.max()?;
-    let summary: Summary = serde_json::from_slice(&fs::read(latest.join("summary.json")).ok()?).ok()?;
-    Some(condense(summary))
+    let (_, latest) = known.max_by_key(|(start, folder)| (*start, folder.path().to_owned()))?;
+    let summary: Summary = serde_json::from_slice(&fs::read(latest.summary()).ok()?).ok()?;
+    Some(summarise(summary))
 }
 
-fn condense(summary: Summary) -> PreviousSummary {
+fn summarise(summary: Summary) -> PreviousSummary {
     let thresholds = summary.thresholds.into_iter();
     let operations = summary.scenarios.into_iter().flat_map(|scenario| {
         let name = scenario.name;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use kperf_suite::{Address, Diagnostic, Kubeconfig, Located, Suite};
 
-use super::Planner;
 use crate::kubeconfig::{self, Cluster};
+use crate::planner::Planner;
 
 impl Planner<'_> {
     /// Looks for the files of targets. Those of a cluster get its URL.
-    pub(super) fn targets(&mut self, suite: &mut Suite) -> BTreeMap<String, Located<Cluster>> {
+    pub(crate) fn targets(&mut self, suite: &mut Suite) -> BTreeMap<String, Located<Cluster>> {
         let mut clusters = BTreeMap::new();
         for target in suite.targets.values_mut() {
             let identity = target.client_certificate.iter().flat_map(|(certificate, key)| [certificate, key]);

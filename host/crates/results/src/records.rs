@@ -8,7 +8,6 @@ use std::{
     collections::{HashMap, VecDeque},
     fs::{self, File},
     io::{self, BufRead as _, BufReader},
-    path::Path,
     sync::Arc,
 };
 
@@ -23,10 +22,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{finish::ReportError, replace::replace, series};
+use crate::finish::ReportError;
+use crate::replace::replace;
+use crate::{RunFolder, series};
 
-/// The rows' name in the run's folder.
-pub(super) const FILE: &str = "records.jsonl";
 /// The folder of the tables' files.
 const FOLDER: &str = "records";
 /// Rows that are gathered before the writer encodes them.
@@ -115,25 +114,25 @@ pub struct RecordsSummary {
 
 /// One row, as it was written down.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// The table's number.
-    pub(super) table: usize,
+    pub(crate) table: usize,
     /// One per column.
-    pub(super) cells: Vec<Value>,
+    pub(crate) cells: Vec<Value>,
 }
 
 /// Reads rows line by line.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     file: BufReader<File>,
     line: Vec<u8>,
     /// Lines that could not be read. The last line of a killed run may be torn; that is none of them.
-    pub(super) damaged: u64,
+    pub(crate) damaged: u64,
 }
 
 impl Rows {
     /// None if the run has no records.
-    pub(super) fn open(dir: &Path) -> io::Result<Option<Self>> {
-        match File::open(dir.join(FILE)) {
+    pub(crate) fn open(folder: &RunFolder) -> io::Result<Option<Self>> {
+        match File::open(folder.record_rows()) {
             Ok(file) => Ok(Some(Self { file: BufReader::new(file), line: Vec::new(), damaged: 0 })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -141,7 +140,7 @@ impl Rows {
     }
 
     /// The next row of a table that is wanted; none at the end. What can't be read is counted and left out.
-    pub(super) fn next(&mut self, tables: &[TableInfo], wanted: impl Fn(usize) -> bool) -> io::Result<Option<Row>> {
+    pub(crate) fn next(&mut self, tables: &[TableInfo], wanted: impl Fn(usize) -> bool) -> io::Result<Option<Row>> {
         loop {
             self.line.clear();
             if self.file.read_until(b'\n', &mut self.line)? == 0 {
@@ -173,10 +172,11 @@ fn number(line: &[u8]) -> Option<usize> {
     std::str::from_utf8(digits.get(..length)?).ok()?.parse().ok()
 }
 
-/// Writes a Parquet file for each table of each plugin, with the rows of all scenarios in it; a table without rows has a
-/// file, too. Gives the files, and how many lines were damaged.
-pub(super) fn write(dir: &Path, tables: &[TableInfo]) -> Result<(Vec<RecordsSummary>, u64), ReportError> {
+/// Writes a Parquet file for each table of each plugin, with the rows of all scenarios and folders in it; a table without rows
+/// has a file, too. The files are in the first folder. Gives the files, and how many lines were damaged.
+pub(crate) fn write(folders: &[RunFolder], tables: &[TableInfo]) -> Result<(Vec<RecordsSummary>, u64), ReportError> {
     let (mut written, mut damaged): (Vec<RecordsSummary>, _) = (Vec::new(), 0);
+    let Some(into) = folders.first() else { return Ok((written, damaged)) };
     for (at, table) in tables.iter().enumerate() {
         if tables.iter().take(at).any(|earlier| earlier.is_like(table)) {
             continue;
@@ -185,9 +185,9 @@ pub(super) fn write(dir: &Path, tables: &[TableInfo]) -> Result<(Vec<RecordsSumm
         let twins = written.iter().filter(|it| (&it.plugin, &it.table) == (&table.plugin, &table.name)).count();
         let suffix = if twins > 0 { format!("-{}", twins + 1) } else { String::new() };
         let file = format!("{FOLDER}/{}/{}{suffix}.parquet", table.plugin, table.name);
-        let path = dir.join(&file);
-        fs::create_dir_all(path.parent().unwrap_or(dir))?;
-        let (rows, lost) = replace(&path, |file| copy(dir, tables, table, file))?;
+        let path = into.records(&file);
+        fs::create_dir_all(path.parent().unwrap_or(into.path()))?;
+        let (rows, lost) = replace(&path, |file| copy(folders, tables, table, file))?;
         // A line that belongs to no table is met on every walk.
         damaged = damaged.max(lost);
         let (plugin, name, spans) = (table.plugin.clone(), table.name.clone(), table.span.is_some());
@@ -197,21 +197,21 @@ pub(super) fn write(dir: &Path, tables: &[TableInfo]) -> Result<(Vec<RecordsSumm
 }
 
 /// Copies one table's rows; gives how many, and how many lines could not be read.
-fn copy(dir: &Path, tables: &[TableInfo], like: &TableInfo, file: File) -> Result<(u64, u64), ReportError> {
+fn copy(folders: &[RunFolder], tables: &[TableInfo], like: &TableInfo, file: File) -> Result<(u64, u64), ReportError> {
     let mut writer = TableWriter::new(file, like).map_err(ReportError::Records)?;
-    let Some(mut rows) = Rows::open(dir)? else {
-        writer.finish().map_err(ReportError::Records)?;
-        return Ok((0, 0));
-    };
-    let mut count = 0;
+    let (mut count, mut damaged) = (0, 0);
     let wanted = |number: usize| tables.get(number).is_none_or(|table| table.is_like(like));
-    while let Some(row) = rows.next(tables, wanted)? {
-        let source = tables.get(row.table).map_or("", |table| &table.source);
-        writer.push(source, &row.cells).map_err(ReportError::Records)?;
-        count += 1;
+    for folder in folders {
+        let Some(mut rows) = Rows::open(folder)? else { continue };
+        while let Some(row) = rows.next(tables, wanted)? {
+            let source = tables.get(row.table).map_or("", |table| &table.source);
+            writer.push(source, &row.cells).map_err(ReportError::Records)?;
+            count += 1;
+        }
+        damaged += rows.damaged;
     }
     writer.finish().map_err(ReportError::Records)?;
-    Ok((count, rows.damaged))
+    Ok((count, damaged))
 }
 
 /// Gathers the cells of one column.
@@ -315,6 +315,7 @@ fn schema(table: &TableInfo) -> Schema {
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
+    use std::path::Path;
 
     use arrow_array::{Array as _, cast::AsArray as _, types::Int64Type};
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -338,10 +339,11 @@ mod tests {
     #[test]
     fn equal_tables_share_a_file_and_different_ones_do_not() {
         let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(dir.path());
         let number = || vec![column("n", ColumnKind::Integer)];
         let tables = [table("a", number()), table("b", number()), table("c", vec![column("n", ColumnKind::Text)])];
-        fs::write(dir.path().join(FILE), "[0,1]\n[1,2]\n[2,\"x\"]\n[0,null]\n").unwrap();
-        let (written, damaged) = write(dir.path(), &tables).unwrap();
+        fs::write(folder.record_rows(), "[0,1]\n[1,2]\n[2,\"x\"]\n[0,null]\n").unwrap();
+        let (written, damaged) = write(std::slice::from_ref(&folder), &tables).unwrap();
         let files: Vec<_> = written.iter().map(|it| (it.file.as_str(), it.rows)).collect();
         assert_eq!((files, damaged), (vec![("records/p/t.parquet", 3), ("records/p/t-2.parquet", 1)], 0));
         let [batch] = batches(&dir.path().join("records/p/t.parquet")).try_into().unwrap();
@@ -353,26 +355,28 @@ mod tests {
     #[test]
     fn damage_is_counted_once_and_a_torn_end_is_none() {
         let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(dir.path());
         let tables =
             [table("a", vec![column("n", ColumnKind::Integer)]), table("a", vec![column("n", ColumnKind::Text)])];
-        fs::write(dir.path().join(FILE), "[0,1]\nnonsense\n[7,1]\n\n[0,1,2]\n[\n[0,1").unwrap();
-        let (written, damaged) = write(dir.path(), &tables).unwrap();
+        fs::write(folder.record_rows(), "[0,1]\nnonsense\n[7,1]\n\n[0,1,2]\n[\n[0,1").unwrap();
+        let (written, damaged) = write(std::slice::from_ref(&folder), &tables).unwrap();
         assert_eq!((written[0].rows, written[1].rows, damaged), (1, 0, 5));
-        fs::remove_file(dir.path().join(FILE)).unwrap();
-        let (written, _) = write(dir.path(), &tables).unwrap();
+        fs::remove_file(folder.record_rows()).unwrap();
+        let (written, _) = write(std::slice::from_ref(&folder), &tables).unwrap();
         assert_eq!(written.len(), 2, "a table without rows has a file, too");
     }
 
     #[test]
     fn many_rows_go_through_in_batches() {
         let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(dir.path());
         let tables = [table("a", vec![column("n", ColumnKind::Integer), column("name", ColumnKind::Text)])];
-        let mut file = io::BufWriter::new(File::create(dir.path().join(FILE)).unwrap());
+        let mut file = io::BufWriter::new(File::create(folder.record_rows()).unwrap());
         for row in 0..150_000 {
             writeln!(file, "[0,{row},\"row {row}\"]").unwrap();
         }
         file.flush().unwrap();
-        let (written, damaged) = write(dir.path(), &tables).unwrap();
+        let (written, damaged) = write(std::slice::from_ref(&folder), &tables).unwrap();
         assert_eq!((written[0].rows, damaged), (150_000, 0));
         let path = dir.path().join("records/p/t.parquet");
         let metadata = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();

@@ -5,14 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use kperf_metrics::Figures;
+use kperf_metrics::{Figures, Incident};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CapacitySummary, CellsSummary, Incident, RecordsSummary, RunInfo, TagSpread};
+use crate::{CapacitySummary, CellsSummary, RecordsSummary, RunInfo, TagSpread};
 
 /// The version that is written.
-pub(super) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

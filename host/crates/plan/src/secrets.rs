@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kperf_plugin::{Credential, Redactor, Secret};
-use kperf_suite::{Address, CredentialSource, Diagnostic, Suite};
+use kperf_suite::{Address, CredentialSource, Diagnostic, Diagnostics, Suite};
 
 use crate::kubeconfig::Token;
-use crate::plan::Plan;
+use crate::planner::Plan;
 
 /// How often the files of credentials are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -20,13 +20,15 @@ const LOOK: Duration = Duration::from_secs(1);
 const SECRET_PATH: usize = 12;
 
 /// The suite's credentials, ready to be attached.
-pub(super) struct Secrets {
-    pub(super) credentials: BTreeMap<String, Arc<Credential>>,
+pub struct Secrets {
+    /// By name.
+    pub credentials: BTreeMap<String, Arc<Credential>>,
     /// By target, what its kubeconfig says.
-    pub(super) clusters: BTreeMap<String, Arc<Credential>>,
-    pub(super) redactor: Redactor,
+    pub clusters: BTreeMap<String, Arc<Credential>>,
+    /// Removes every secret of the suite from a text.
+    pub redactor: Redactor,
     /// Base URLs that are secrets, by credential.
-    pub(super) urls: BTreeMap<String, String>,
+    pub urls: BTreeMap<String, String>,
     files: Vec<Watched>,
 }
 
@@ -38,9 +40,17 @@ struct Watched {
 }
 
 impl Secrets {
+    /// Reads every credential of the suite that something uses.
+    ///
+    /// # Errors
+    /// Those that can't be had, each with its place.
+    pub fn read(plan: &Plan) -> Result<Self, Diagnostics> {
+        read(plan).map_err(|diagnostics| Diagnostics::new(plan.suite.sources.clone(), diagnostics))
+    }
+
     /// Renews each credential whose file changes; for as long as it is polled. A file that can't be read, or holds nothing
     /// that can be sent, changes nothing: whoever writes it may be in the middle of it.
-    pub(super) async fn keep_fresh(&self) -> Infallible {
+    pub async fn keep_fresh(&self) -> Infallible {
         let mut known: Vec<Secret> = self.files.iter().map(|watched| watched.secret.clone()).collect();
         loop {
             tokio::time::sleep(LOOK).await;
@@ -62,10 +72,7 @@ impl Secrets {
 }
 
 /// Reads every credential of the suite that something uses.
-///
-/// # Errors
-/// Those that can't be had, each with its place.
-pub(super) fn read(plan: &Plan) -> Result<Secrets, Vec<Diagnostic>> {
+fn read(plan: &Plan) -> Result<Secrets, Vec<Diagnostic>> {
     let (suite, folder) = (&plan.suite, &plan.folder);
     let of_targets = suite.targets.values().filter_map(|target| target.credential.as_ref().map(|it| &it.value));
     let of_params = plan.parts().flat_map(|part| &part.params.credentials);

@@ -62,21 +62,21 @@ pub struct TagValue {
 }
 
 /// What is known of requests by the values of a tag.
-pub(super) struct ByTag {
-    pub(super) durations: BTreeMap<String, Delta>,
+pub(crate) struct ByTag {
+    pub(crate) durations: BTreeMap<String, Delta>,
     /// None if failures are not known.
-    pub(super) failures: Option<BTreeMap<String, Delta>>,
-    pub(super) counts: BTreeMap<String, u64>,
+    pub(crate) failures: Option<BTreeMap<String, Delta>>,
+    pub(crate) counts: BTreeMap<String, u64>,
 }
 
 impl ByTag {
     /// The distributions of a plugin's own metric.
-    pub(super) fn of_metric(durations: BTreeMap<String, Delta>) -> Self {
+    pub(crate) fn of_metric(durations: BTreeMap<String, Delta>) -> Self {
         Self { durations, failures: None, counts: BTreeMap::new() }
     }
 
     /// How they spread; none if nothing carries the tag.
-    pub(super) fn spread(&self, tag: &str, elapsed: Duration) -> Option<TagSpread> {
+    pub(crate) fn spread(&self, tag: &str, elapsed: Duration) -> Option<TagSpread> {
         let timed = self.durations.iter().filter_map(|(value, delta)| match delta {
             Delta::Distribution(histogram) if histogram.count() > 0 => Some(self.value(value, histogram, elapsed)),
             _ => None,

@@ -11,11 +11,11 @@ use kperf_metrics::{Delta, Interval, Registry, SeriesId};
 const OPEN: i64 = 3;
 
 /// What every touched series gathered in one second.
-pub(crate) type Second = BTreeMap<SeriesId, Delta>;
+pub type Second = BTreeMap<SeriesId, Delta>;
 
 /// Seconds that are still open.
 #[derive(Debug)]
-pub(crate) struct Seconds {
+pub struct Seconds {
     start: u64,
     open: BTreeMap<i64, Second>,
     newest: i64,
@@ -23,13 +23,13 @@ pub(crate) struct Seconds {
 
 impl Seconds {
     /// No second yet; they are counted from `start`, in nanoseconds since the Unix epoch.
-    pub(crate) fn new(start: u64) -> Self {
+    pub fn new(start: u64) -> Self {
         Self { start, open: BTreeMap::new(), newest: i64::MIN }
     }
 
     /// Sorts an interval in and hands every second that is complete to `emit`, oldest first. A sample of a second that
     /// has been handed over already is handed over at once, as a second of its own.
-    pub(crate) fn add<E>(
+    pub fn add<E>(
         &mut self,
         interval: Interval,
         registry: &Registry,
@@ -54,7 +54,7 @@ impl Seconds {
     }
 
     /// Hands over what is left.
-    pub(crate) fn finish<E>(&mut self, emit: impl FnMut(i64, &Second) -> Result<(), E>) -> Result<(), E> {
+    pub fn finish<E>(&mut self, emit: impl FnMut(i64, &Second) -> Result<(), E>) -> Result<(), E> {
         self.close(i64::MAX, emit)
     }
 

@@ -1,33 +1,26 @@
-//! From the journal to the results.
+//! From a run's journal to the files of its results.
 
-use std::{
-    fs::File,
-    io::{self, BufWriter, Write as _},
-    path::Path,
-};
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
 
-use kperf_metrics::{Delta, Interval, IntervalRecord, Registry, SeriesId, Totals};
+use kperf_metrics::{Delta, Registry};
 use parquet::errors::ParquetError;
-use rustc_hash::FxHashMap;
 
-use super::{
-    Incident, Opening, Summary, ThresholdState,
-    condense::Story,
-    histograms::{FastV2, HistogramLog, LogError},
-    incident::Incidents,
-    journal::{Entry, Replay, SeriesEntry},
-    previous, records,
-    replace::replace,
-    seconds::{Second, Seconds},
-    series::SeriesWriter,
-};
+use crate::earlier;
+use crate::histograms::{FastV2, HistogramLog, LogError};
+use crate::journal::JournalReader;
+use crate::records;
+use crate::replace::replace;
+use crate::seconds::{Second, Seconds};
+use crate::series::SeriesWriter;
+use crate::{Fold, Merged, RunEvent, RunFolder, Summary};
 
 /// The results could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// The folder has no journal that can be read.
     #[error("can't read journal.jsonl: {0}; give the folder of a run, the one with run.json in it")]
-    Journal(io::Error),
+    Journal(#[source] io::Error),
     /// The journal does not begin as one.
     #[error("journal.jsonl does not begin with a run: it is no journal, or another version of kperf wrote it")]
     NoRun,
@@ -39,158 +32,152 @@ pub enum ReportError {
     Series(#[from] ParquetError),
     /// The records could not be written.
     #[error("can't write the files in records/: {0}")]
-    Records(ParquetError),
+    Records(#[source] ParquetError),
     /// The histograms could not be written.
     #[error("can't write histograms.hlog: {0}")]
-    Histograms(LogError),
+    Histograms(#[source] LogError),
 }
 
-/// Makes `summary.json`, `series.parquet`, `histograms.hlog` and the files in `records/` of a run from its journal and its
-/// records, and completes `run.json`.
-/// A journal without an end belongs to a run that was killed: the results reach as far as the journal does, and say so.
+/// Makes the results of a run from what is in its folder: `summary.json`, `series.parquet`, `histograms.hlog` and the files in
+/// `records/`; completes `run.json`. A journal without an end belongs to a run that was killed: the results reach as far as the
+/// journal does, and say so.
+///
+/// Of several folders, each with a part of the run, the first one gets the results; it names the run.
 ///
 /// # Errors
-/// When the folder holds no journal, or the results can't be written.
-pub fn finish(dir: &Path) -> Result<Summary, ReportError> {
-    let mut replay = Replay::open(dir).map_err(ReportError::Journal)?;
-    let Some(Entry::Run(opening)) = replay.next().map_err(ReportError::Journal)? else {
-        return Err(ReportError::NoRun);
-    };
-    let start = opening.run.start_unix_ns;
-    let mut story = replace(&dir.join("series.parquet"), |rows| {
+/// When a folder holds no journal, or the results can't be written.
+pub fn finish(folders: &[RunFolder]) -> Result<Summary, ReportError> {
+    results(folders, None)
+}
+
+/// Makes the results of a run that has just ended: as [`finish`], with what was folded while it went on.
+///
+/// # Errors
+/// When the results can't be written.
+pub fn finish_live(folder: &RunFolder, fold: Fold) -> Result<Summary, ReportError> {
+    results(std::slice::from_ref(folder), Some(fold))
+}
+
+fn results(folders: &[RunFolder], live: Option<Fold>) -> Result<Summary, ReportError> {
+    let into = folders.first().ok_or(ReportError::NoRun)?;
+    let mut replay = Replay::open(folders)?;
+    let start = replay.fold.header.run.start_unix_ns;
+    let mut fold = replace(&into.series(), |rows| {
         let mut rows = SeriesWriter::new(rows, start)?;
-        let story = replace(&dir.join("histograms.hlog"), |file| {
+        let fold = replace(&into.histograms(), |file| {
             let mut file = BufWriter::new(file);
-            let story = Retelling::new(&mut rows, start).tell(*opening, replay, &mut file)?;
+            let mut serializer = FastV2::default();
+            let mut writers =
+                SecondWriters { rows: &mut rows, log: HistogramLog::new(&mut file, &mut serializer, start)? };
+            let fold = replay.write(live, &mut writers)?;
             file.flush()?;
-            Ok::<_, ReportError>(story)
+            Ok::<_, ReportError>(fold)
         })?;
         rows.finish()?;
-        Ok::<_, ReportError>(story)
+        Ok::<_, ReportError>(fold)
     })?;
-    let (written, damaged) = records::write(dir, &story.opening.tables)?;
-    story.records = written;
-    if damaged > 0 {
-        story.incidents.push(Incident {
-            source: "host".to_owned(),
-            kind: "records-damaged".to_owned(),
-            message: "lines of records.jsonl can't be read, their rows are missing; was the disk full?".to_owned(),
-            count: damaged,
-        });
-    }
-    let mut summary = story.summary();
-    summary.previous = previous::of(dir, &summary.run);
+    let (written, damaged) = records::write(folders, &fold.header.tables)?;
+    fold.recorded(written, damaged);
+    let mut summary = fold.summary();
+    summary.previous = earlier::of(into, &summary.run);
     let text = serde_json::to_string_pretty(&summary).map_err(io::Error::from)?;
-    replace(&dir.join("summary.json"), |mut file: File| writeln!(file, "{text}"))?;
-    summary.run.write(dir)?;
+    replace(&into.summary(), |mut file: File| writeln!(file, "{text}"))?;
+    summary.run.write(into)?;
     Ok(summary)
 }
 
-/// One walk through a journal.
-struct Retelling<'a> {
+/// One walk through the journals of a run.
+struct Replay {
     registry: Registry,
-    /// The journal's number of a series, and the one it has here.
-    known: FxHashMap<u32, SeriesId>,
+    readers: Vec<Part>,
+    fold: Fold,
     seconds: Seconds,
-    rows: &'a mut SeriesWriter,
-    start: u64,
 }
 
-impl<'a> Retelling<'a> {
-    fn new(rows: &'a mut SeriesWriter, start: u64) -> Self {
+/// A journal, and the event that comes next in it.
+struct Part {
+    reader: JournalReader,
+    next: Option<RunEvent>,
+    ended: bool,
+}
+
+impl Replay {
+    fn open(folders: &[RunFolder]) -> Result<Self, ReportError> {
         // The limit was held while the run went on.
         let registry = Registry::new(usize::MAX);
-        Self { registry, known: FxHashMap::default(), seconds: Seconds::new(start), rows, start }
+        let (mut readers, mut first) = (Vec::new(), None);
+        for folder in folders {
+            let mut reader = JournalReader::open(folder, registry.clone()).map_err(ReportError::Journal)?;
+            let Some(RunEvent::Prepared(header)) = reader.next().map_err(ReportError::Journal)? else {
+                return Err(ReportError::NoRun);
+            };
+            first.get_or_insert(*header);
+            let next = reader.next().map_err(ReportError::Journal)?;
+            readers.push(Part { reader, next, ended: false });
+        }
+        let header = first.ok_or(ReportError::NoRun)?;
+        let seconds = Seconds::new(header.run.start_unix_ns);
+        Ok(Self { fold: Fold::new(header, registry.clone()), registry, readers, seconds })
     }
 
-    fn tell(mut self, opening: Opening, mut replay: Replay, log: &mut BufWriter<File>) -> Result<Story, ReportError> {
-        let mut serializer = FastV2::default();
-        let mut log = HistogramLog::new(log, &mut serializer, self.start)?;
-        let mut story = Story::new(opening, Totals::new(self.registry.clone()));
-        let mut incidents = Incidents::default();
-        let mut damaged = 0;
-        while let Some(entry) = replay.next().map_err(ReportError::Journal)? {
-            match entry {
-                // A journal has one run; a second line of that kind has nothing to add.
-                Entry::Run(_) => {}
-                Entry::Series(entry) => damaged += u64::from(!self.meet(entry)),
-                Entry::Interval(record) => match self.restore(record) {
-                    Some(interval) => {
-                        story.totals.add(&interval);
-                        story.last = story.last.max(interval.end);
-                        let (registry, rows) = (&self.registry, &mut *self.rows);
-                        self.seconds
-                            .add(interval, registry, |at, second| write(registry, rows, &mut log, at, second))?;
-                    }
-                    None => damaged += 1,
-                },
-                Entry::Scenario(change) => story.change(change),
-                Entry::Threshold(change) => {
-                    if change.state == ThresholdState::Aborted {
-                        story.aborted.insert((change.scenario, change.threshold));
-                    }
-                }
-                Entry::Capacity(change) => story.search(*change),
-                Entry::Incident(incident) => incidents.add(incident),
-                Entry::Fact(fact) => story.fact(fact),
-                Entry::End(end) => story.end = Some(end),
+    /// The next event: whatever is no interval at once, then the interval that ended first.
+    fn next(&mut self) -> Result<Option<RunEvent>, ReportError> {
+        let end = |part: &Part| match &part.next {
+            Some(RunEvent::Merged(merged)) => Some(merged.interval.end),
+            Some(_) => Some(0),
+            None => None,
+        };
+        let parts = self.readers.iter_mut().filter_map(|part| Some((end(part)?, part)));
+        let Some((_, part)) = parts.min_by_key(|(end, _)| *end) else { return Ok(None) };
+        let following = part.reader.next().map_err(ReportError::Journal)?;
+        let event = std::mem::replace(&mut part.next, following);
+        part.ended |= matches!(event, Some(RunEvent::Ended(_)));
+        Ok(event)
+    }
+
+    /// Writes every second, and gives what all events come to: `live`, if it was folded while the run went on.
+    fn write(mut self, live: Option<Fold>, writers: &mut SecondWriters<'_, '_>) -> Result<Fold, ReportError> {
+        let registry = self.registry.clone();
+        while let Some(event) = self.next()? {
+            if live.is_none() {
+                self.fold.apply(&event);
+            }
+            if let RunEvent::Merged(Merged { interval, .. }) = event {
+                self.seconds.add(interval, &registry, |at, second| writers.second(&registry, at, second))?;
             }
         }
-        let (registry, rows) = (&self.registry, &mut *self.rows);
-        self.seconds.finish(|at, second| write(registry, rows, &mut log, at, second))?;
-        damaged += replay.damaged;
-        if damaged > 0 {
-            incidents.add(Incident {
-                source: "host".to_owned(),
-                kind: "journal-damaged".to_owned(),
-                message: "lines of journal.jsonl can't be read, their samples are missing; was the disk full?"
-                    .to_owned(),
-                count: damaged,
-            });
-            // What is missing is unknown; that something is missing has to reach the verdict.
-            story.totals.dropped += damaged;
+        self.seconds.finish(|at, second| writers.second(&registry, at, second))?;
+        let replayed = live.is_none();
+        let mut fold = live.unwrap_or(self.fold);
+        for Part { reader, ended, .. } in &self.readers {
+            fold.damaged(reader.damaged());
+            fold.skipped(reader.unknown());
+            // A part that was killed leaves the whole without an end.
+            if replayed && !ended {
+                fold.end = None;
+            }
         }
-        story.incidents = incidents.into_list();
-        Ok(story)
-    }
-
-    /// Registers a series of the journal; false if it can't be one.
-    fn meet(&mut self, entry: SeriesEntry) -> bool {
-        let metric = self.registry.metric(&entry.metric).ok();
-        let id = metric.and_then(|metric| self.registry.series(metric, entry.tags).ok());
-        id.map(|id| self.known.insert(entry.id, id)).is_some()
-    }
-
-    /// The interval with this walk's ids; none if it was damaged.
-    fn restore(&self, record: IntervalRecord) -> Option<Interval> {
-        let mut interval = record.restore().ok()?;
-        for (id, _) in &mut interval.deltas {
-            *id = *self.known.get(&id.number())?;
-        }
-        for dated in &mut interval.dated {
-            dated.series = *self.known.get(&dated.series.number())?;
-        }
-        interval.deltas.sort_by_key(|(id, _)| *id);
-        Some(interval)
+        Ok(fold)
     }
 }
 
-/// Writes a second into both files.
-fn write<W: io::Write>(
-    registry: &Registry,
-    rows: &mut SeriesWriter,
-    log: &mut HistogramLog<'_, W>,
-    at: i64,
-    second: &Second,
-) -> Result<(), ReportError> {
-    for (id, delta) in second {
-        let Some(info) = registry.info(*id) else { continue };
-        rows.push(at, &info, delta)?;
-        if let Delta::Distribution(histogram) = delta {
-            log.push(at, &info, histogram).map_err(ReportError::Histograms)?;
+/// The files that have every second.
+struct SecondWriters<'a, 'f> {
+    rows: &'a mut SeriesWriter,
+    log: HistogramLog<'f, BufWriter<File>>,
+}
+
+impl SecondWriters<'_, '_> {
+    fn second(&mut self, registry: &Registry, at: i64, second: &Second) -> Result<(), ReportError> {
+        for (id, delta) in second {
+            let Some(info) = registry.info(*id) else { continue };
+            self.rows.push(at, &info, delta)?;
+            if let Delta::Distribution(histogram) = delta {
+                self.log.push(at, &info, histogram).map_err(ReportError::Histograms)?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -201,20 +188,23 @@ mod tests {
     };
 
     use arrow_array::{Array as _, Float64Array, Int64Array, StringArray, cast::AsArray as _, types::Int64Type};
-    use kperf_metrics::{Builtin, MetricDef, MetricKind, Severity, Shard, Tags, Unit};
+    use kperf_metrics::{
+        Builtin, Incident, MetricDef, MetricKind, Severity, Shard, Tags, ThresholdChange, ThresholdState, Unit,
+    };
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
     use super::*;
-    use crate::report::{
-        End, Journal, Machine, PluginInfo, RunInfo, ScenarioChange, ScenarioInfo, ScenarioState, Status,
-        ThresholdChange, ThresholdOutcome, digest_of, instant,
+    use crate::{
+        End, Journal, Machine, PluginInfo, RunHeader, RunInfo, ScenarioChange, ScenarioInfo, ScenarioState, Status,
+        ThresholdOutcome, digest_of, instant,
     };
 
     const START: u64 = 1_700_000_000_000_000_000;
     const SECOND: u64 = 1_000_000_000;
 
-    fn opening() -> Opening {
-        Opening {
+    fn header() -> RunHeader {
+        RunHeader {
+            schema: RunHeader::SCHEMA,
             run: RunInfo {
                 id: "r1".into(),
                 suite: "quick".into(),
@@ -267,7 +257,7 @@ mod tests {
         let depth = MetricDef::new("kfp_queue_depth", MetricKind::Gauge, Unit::None, "");
         let depth = registry.series(registry.metric(&depth).unwrap(), tags.with("queue", "pods")).unwrap();
         let change = ScenarioChange::Started { scenario: "runs".into(), unix_ns: START };
-        journal.scenario(change).unwrap();
+        journal.write(&RunEvent::Scenario(change)).unwrap();
         let mut shard = Shard::new(registry.clone(), START);
         for second in 0..seconds {
             for request in 0..10_u64 {
@@ -287,28 +277,39 @@ mod tests {
             if second >= 1 {
                 shard.record_at(depth, second as f64, START + (second - 1) * SECOND);
             }
-            journal.interval(&registry, &shard.take(START + (second + 1) * SECOND)).unwrap();
+            let interval = shard.take(START + (second + 1) * SECOND);
+            journal.write(&RunEvent::Merged(Merged { registry: registry.clone(), interval })).unwrap();
         }
     }
 
-    fn run(dir: &Path) {
-        let mut journal = Journal::create(dir, opening()).unwrap();
+    /// A journal that begins.
+    fn create(folder: &RunFolder, header: RunHeader) -> Journal {
+        let mut journal = Journal::create(folder, &header).unwrap();
+        journal.write(&RunEvent::Prepared(Box::new(header))).unwrap();
+        journal
+    }
+
+    fn run(folder: &RunFolder) {
+        let mut journal = create(folder, header());
         measure(&mut journal, 10);
         for _ in 0..3 {
             let (source, kind, message) = ("runs".into(), "trap".into(), "out of bounds".into());
-            journal.incident(Incident { source, kind, message, count: 2 }).unwrap();
+            journal.write(&RunEvent::Incident(Incident { source, kind, message, count: 2 })).unwrap();
         }
         let (scenario, unix_ns) = ("runs".to_owned(), START + 10 * SECOND);
         let finished = ScenarioChange::Finished { scenario, unix_ns, elapsed_ns: 10 * SECOND, interrupted: 1 };
-        journal.scenario(finished).unwrap();
-        journal.end(End { unix_ns: START + 11 * SECOND, interrupted: false, exit_code: None }).unwrap();
+        journal.write(&RunEvent::Scenario(finished)).unwrap();
+        journal
+            .write(&RunEvent::Ended(End { unix_ns: START + 11 * SECOND, interrupted: false, exit_code: None }))
+            .unwrap();
     }
 
     #[test]
     fn a_run_that_ended_gives_its_figures_and_its_verdict() {
         let dir = tempfile::tempdir().unwrap();
-        run(dir.path());
-        let summary = finish(dir.path()).unwrap();
+        let folder = RunFolder::new(dir.path());
+        run(&folder);
+        let summary = finish(std::slice::from_ref(&folder)).unwrap();
         assert_eq!((summary.verdict.outcome.as_str(), summary.verdict.exit_code), ("pass", 0), "{:?}", summary.verdict);
         assert!(summary.thresholds.iter().all(|t| t.outcome == ThresholdOutcome::Pass), "{:?}", summary.thresholds);
         assert_eq!((summary.interrupted, summary.run.status), (false, Status::Complete));
@@ -340,7 +341,8 @@ mod tests {
     #[test]
     fn a_killed_run_is_reported_up_to_its_last_whole_second() {
         let dir = tempfile::tempdir().unwrap();
-        let mut journal = Journal::create(dir.path(), opening()).unwrap();
+        let folder = RunFolder::new(dir.path());
+        let mut journal = create(&folder, header());
         measure(&mut journal, 4);
         drop(journal);
         let before: RunInfo = serde_json::from_slice(&fs::read(dir.path().join("run.json")).unwrap()).unwrap();
@@ -349,7 +351,7 @@ mod tests {
         let path = dir.path().join("journal.jsonl");
         let text = fs::read(&path).unwrap();
         fs::write(&path, &text[..text.len() - 40]).unwrap();
-        let summary = finish(dir.path()).unwrap();
+        let summary = finish(std::slice::from_ref(&folder)).unwrap();
         assert_eq!((summary.interrupted, summary.run.status), (true, Status::Interrupted));
         assert_eq!((summary.verdict.outcome.as_str(), summary.verdict.exit_code), ("inconclusive", 130));
         assert!(summary.verdict.reasons.iter().all(|reason| reason.kind == "interrupted"), "{:?}", summary.verdict);
@@ -357,17 +359,18 @@ mod tests {
         let scenario = &summary.scenarios[0];
         assert_eq!((scenario.state, scenario.elapsed, scenario.iterations.count), (ScenarioState::Running, 3.0, 30));
         assert_eq!(summary.run.end, Some(instant(START + 3 * SECOND)));
-        let again = finish(dir.path()).unwrap();
+        let again = finish(std::slice::from_ref(&folder)).unwrap();
         assert_eq!(again, summary, "reporting again changes nothing");
     }
 
     #[test]
     fn a_breach_and_an_abort_are_told() {
         let dir = tempfile::tempdir().unwrap();
-        let mut opening = opening();
+        let folder = RunFolder::new(dir.path());
+        let mut header = header();
         let text = "http_req_failed rate < 1%".to_owned();
-        opening.scenarios[0].thresholds.push(text.clone());
-        let mut journal = Journal::create(dir.path(), opening).unwrap();
+        header.scenarios[0].thresholds.push(text.clone());
+        let mut journal = create(&folder, header);
         measure(&mut journal, 2);
         let change = ThresholdChange {
             scenario: "runs".to_owned(),
@@ -379,9 +382,11 @@ mod tests {
             severity: Severity::Error,
             unix_ns: START,
         };
-        journal.threshold(change).unwrap();
-        journal.end(End { unix_ns: START + 2 * SECOND, interrupted: false, exit_code: None }).unwrap();
-        let summary = finish(dir.path()).unwrap();
+        journal.write(&RunEvent::Threshold(change)).unwrap();
+        journal
+            .write(&RunEvent::Ended(End { unix_ns: START + 2 * SECOND, interrupted: false, exit_code: None }))
+            .unwrap();
+        let summary = finish(std::slice::from_ref(&folder)).unwrap();
         assert_eq!((summary.verdict.outcome.as_str(), summary.verdict.exit_code), ("fail", 3));
         let breach = &summary.thresholds[2];
         assert_eq!((breach.outcome, breach.value, breach.aborted), (ThresholdOutcome::Breach, Some(0.05), true));
@@ -391,13 +396,14 @@ mod tests {
     #[test]
     fn damage_inside_the_journal_makes_the_verdict_doubtful() {
         let dir = tempfile::tempdir().unwrap();
-        run(dir.path());
+        let folder = RunFolder::new(dir.path());
+        run(&folder);
         let path = dir.path().join("journal.jsonl");
         let text = fs::read_to_string(&path).unwrap();
         let damaged: Vec<_> =
             text.lines().enumerate().map(|(at, line)| if at == 20 { &line[..9] } else { line }).collect();
         fs::write(&path, damaged.join("\n") + "\n").unwrap();
-        let summary = finish(dir.path()).unwrap();
+        let summary = finish(std::slice::from_ref(&folder)).unwrap();
         assert!(summary.verdict.reasons.iter().any(|reason| reason.kind == "missing-samples"), "{:?}", summary.verdict);
         assert!(summary.incidents.iter().any(|incident| incident.kind == "journal-damaged"), "{:?}", summary.incidents);
     }
@@ -405,19 +411,22 @@ mod tests {
     #[test]
     fn a_folder_without_a_run_is_refused_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(finish(dir.path()), Err(ReportError::Journal(_))));
+        let folder = RunFolder::new(dir.path());
+        assert!(matches!(finish(std::slice::from_ref(&folder)), Err(ReportError::Journal(_))));
         fs::write(dir.path().join("journal.jsonl"), "{}\n").unwrap();
-        assert!(matches!(finish(dir.path()), Err(ReportError::NoRun)));
+        assert!(matches!(finish(std::slice::from_ref(&folder)), Err(ReportError::NoRun)));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        run(&dir.path().join("new"));
-        assert!(Journal::create(&dir.path().join("new"), opening()).is_err(), "a journal is never overwritten");
+        let new = RunFolder::new(dir.path().join("new"));
+        run(&new);
+        assert!(Journal::create(&new, &header()).is_err(), "a journal is never overwritten");
     }
 
     #[test]
     fn the_series_have_one_row_per_second_and_series() {
         let dir = tempfile::tempdir().unwrap();
-        run(dir.path());
-        finish(dir.path()).unwrap();
+        let folder = RunFolder::new(dir.path());
+        run(&folder);
+        finish(std::slice::from_ref(&folder)).unwrap();
         let file = File::open(dir.path().join("series.parquet")).unwrap();
         let batches = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
         let mut rows = BTreeSet::new();

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 
-use super::whole::{CellSummary, Usage};
-use super::{CellsSummary, OperationSummary, ScenarioSummary, Summary};
+use super::finish::{CellSummary, CellsSummary, Usage};
+use crate::{OperationSummary, ScenarioSummary, Summary};
 
 /// Columns after those of the cell and before those of the components.
 const FIGURES: [&str; 14] = [

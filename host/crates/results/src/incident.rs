@@ -6,11 +6,11 @@ use kperf_metrics::Incident;
 const LISTED: usize = 200;
 
 /// Incidents of a run, equal ones added up, in the order in which they were first seen.
-#[derive(Debug, Default)]
-pub(super) struct Incidents(Vec<Incident>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct IncidentList(Vec<Incident>);
 
-impl Incidents {
-    pub(super) fn add(&mut self, incident: Incident) {
+impl IncidentList {
+    pub(crate) fn add(&mut self, incident: Incident) {
         // Without a message it only adds to one that was told before.
         let same = |known: &&mut Incident| {
             (&known.source, &known.kind) == (&incident.source, &incident.kind)
@@ -32,8 +32,8 @@ impl Incidents {
         }
     }
 
-    pub(super) fn into_list(self) -> Vec<Incident> {
-        self.0
+    pub(crate) fn list(&self) -> &[Incident] {
+        &self.0
     }
 }
 
@@ -43,12 +43,12 @@ mod tests {
 
     #[test]
     fn a_bare_count_adds_to_the_incident_it_follows() {
-        let mut incidents = Incidents::default();
+        let mut incidents = IncidentList::default();
         for (kind, message, count) in [("trap", "first", 1), ("denied", "other", 1), ("trap", "", 7)] {
             let (source, kind) = ("s".to_owned(), kind.to_owned());
             incidents.add(Incident { source, kind, message: message.to_owned(), count });
         }
-        let list = incidents.into_list();
+        let list = incidents.list();
         assert_eq!(
             list.iter().map(|i| (i.message.as_str(), i.count)).collect::<Vec<_>>(),
             [("first", 8), ("other", 1)]
@@ -57,14 +57,14 @@ mod tests {
 
     #[test]
     fn equal_incidents_add_up_and_a_flood_is_cut() {
-        let mut incidents = Incidents::default();
+        let mut incidents = IncidentList::default();
         for at in 0..1000 {
             for message in ["the same", &format!("number {at}")] {
                 let (source, kind) = ("s".to_owned(), "trap".to_owned());
                 incidents.add(Incident { source, kind, message: message.to_owned(), count: 1 });
             }
         }
-        let list = incidents.into_list();
+        let list = incidents.list();
         assert_eq!(list.len(), LISTED + 1);
         assert_eq!((list[0].message.as_str(), list[0].count), ("the same", 1000));
         assert_eq!(list.iter().map(|i| i.count).sum::<u64>(), 2000);

@@ -1,8 +1,4 @@
-//! From a suite to a plan: plugins loaded, their parameters checked, files found. Up to here nothing runs and no traffic
-//! is sent.
-
-mod native;
-mod targets;
+//! The plan, and how it is made.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -20,7 +16,7 @@ use kperf_suite::{
 use crate::kubeconfig::Cluster;
 use crate::params::{self, Checked, KnownMetrics, Surroundings};
 
-pub use native::PlannedNative;
+use crate::native::PlannedNative;
 
 /// What will run, with nothing left to find out but what the target and the machine say.
 pub struct Plan {
@@ -150,7 +146,7 @@ pub async fn make(
     let metrics: Vec<MetricDef> = parts.flat_map(Part::metrics).chain(of_natives).cloned().collect();
     let complete = planner.plugin_findings.is_empty();
     let thresholds = planner.thresholds(&suite.thresholds, &metrics, complete, &suite.sources);
-    planner.findings.extend(crate::run::wrong_urls(&suite, folder));
+    planner.findings.extend(crate::secrets::wrong_urls(&suite, folder));
     let clusters = planner.targets(&mut suite);
     let plugins_only = planner.findings.is_empty();
     planner.findings.append(&mut planner.plugin_findings);
@@ -173,19 +169,19 @@ pub async fn examine(uses: &[PluginUse], folder: &Path, engine: &Engine) -> Vec<
     planner.findings
 }
 
-struct Planner<'a> {
-    folder: &'a Path,
+pub(crate) struct Planner<'a> {
+    pub(crate) folder: &'a Path,
     engine: &'a Engine,
     /// The names of the suite's credentials, if they are known.
     credentials: Option<Vec<String>>,
     /// Plugins by their name or path; none for one that could not be loaded and has been reported.
     loaded: HashMap<PluginRef, Option<(Plugin, String)>>,
     /// Native plugins that were loaded, by path and digest.
-    libraries: HashMap<(String, String), kperf_native::Plugin>,
+    pub(crate) libraries: HashMap<(String, String), kperf_native::Plugin>,
     /// The metrics of the parts so far.
-    metrics: KnownMetrics,
-    findings: Vec<Diagnostic>,
-    plugin_findings: Vec<Diagnostic>,
+    pub(crate) metrics: KnownMetrics,
+    pub(crate) findings: Vec<Diagnostic>,
+    pub(crate) plugin_findings: Vec<Diagnostic>,
 }
 
 impl<'a> Planner<'a> {
@@ -196,13 +192,13 @@ impl<'a> Planner<'a> {
         Self { folder, engine, credentials: None, loaded, libraries, metrics, findings, plugin_findings }
     }
 
-    fn know<'m>(&mut self, metrics: impl IntoIterator<Item = &'m MetricDef>) {
+    pub(crate) fn know<'m>(&mut self, metrics: impl IntoIterator<Item = &'m MetricDef>) {
         for def in metrics {
             self.metrics.entry(Arc::clone(&def.name)).or_insert_with(|| def.clone());
         }
     }
 
-    fn report(&mut self, span: Span, message: String, help: &str) {
+    pub(crate) fn report(&mut self, span: Span, message: String, help: &str) {
         self.findings.push(Diagnostic::new(span, message).help(help));
     }
 
@@ -247,7 +243,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The place of the mode that is asked for among a plugin's.
-    fn mode(&mut self, wanted: &PluginUse, plugin: &str, names: &[&str]) -> Option<usize> {
+    pub(crate) fn mode(&mut self, wanted: &PluginUse, plugin: &str, names: &[&str]) -> Option<usize> {
         match (&wanted.mode, names) {
             (Some(mode), _) => {
                 let at = names.iter().position(|name| *name == mode.value);
@@ -506,7 +502,7 @@ impl Plan {
 }
 
 /// `3 workers`.
-pub(crate) fn plural(count: u32, noun: &str) -> String {
+pub fn plural(count: u32, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 

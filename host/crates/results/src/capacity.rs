@@ -1,11 +1,11 @@
 //! What a capacity search found: its steps as they went, and what they add up to. The same types stand in the journal, while
 //! the search goes on, and in the summary.
 
+use kperf_metrics::quantity::{rate, seconds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Spread, ThresholdOutcome};
-use crate::terminal::{rate, seconds};
+use crate::{Spread, ThresholdOutcome};
 
 /// How a step went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub struct CriterionSummary {
 
 /// A step: a constant rate of arrivals, held for a while. Figures are those of the part that was judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct CapacityStep {
+pub struct CapacityTrial {
     /// Which step, from 1.
     pub number: u32,
     /// The rate asked for, in iterations per second.
@@ -125,6 +125,17 @@ pub struct CapacityStanding {
     pub lowest_broken: Option<RateSummary>,
 }
 
+/// A capacity search that has come further.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CapacityChange {
+    /// The scenario.
+    pub scenario: String,
+    /// The step that was judged; none when the search ended without a further one.
+    pub step: Option<CapacityTrial>,
+    /// How the search stands after it.
+    pub standing: CapacityStanding,
+}
+
 /// The result of a capacity search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CapacitySummary {
@@ -141,7 +152,7 @@ pub struct CapacitySummary {
     /// What makes the answer less certain than it looks, and what to do about it.
     pub notes: Vec<String>,
     /// The steps in the order in which they were made.
-    pub steps: Vec<CapacityStep>,
+    pub steps: Vec<CapacityTrial>,
 }
 
 impl CapacityStanding {
@@ -170,7 +181,7 @@ impl CapacityStanding {
         }
     }
 
-    fn answer(&self, steps: &[CapacityStep]) -> String {
+    fn answer(&self, steps: &[CapacityTrial]) -> String {
         let held = self.highest_held.map_or_else(|| "nothing".to_owned(), |held| rate(held.rate));
         let known = self.known();
         let last = steps.iter().rev().find(|step| step.outcome == CapacityOutcome::Unsupported);
@@ -193,11 +204,11 @@ impl CapacityStanding {
     }
 
     /// What makes the answer less certain than it looks.
-    fn notes(&self, steps: &[CapacityStep]) -> Vec<String> {
+    fn notes(&self, steps: &[CapacityTrial]) -> Vec<String> {
         let mut notes = Vec::new();
         let Some(held) = self.highest_held else { return notes };
         let at =
-            |step: &&CapacityStep| step.rate.total_cmp(&held.rate).is_eq() && step.outcome == CapacityOutcome::Held;
+            |step: &&CapacityTrial| step.rate.total_cmp(&held.rate).is_eq() && step.outcome == CapacityOutcome::Held;
         let Some(step) = steps.iter().rev().find(at) else { return notes };
         let length = step.judged;
         if let Some(duration) = &step.iteration_duration
@@ -231,13 +242,13 @@ impl Default for CapacityStanding {
 }
 
 /// Why a step went as it did, in one text.
-fn reasons(step: &CapacityStep) -> String {
+fn reasons(step: &CapacityTrial) -> String {
     step.reasons.join("; ")
 }
 
 impl CapacitySummary {
     /// The result, from how the search stood last and all of its steps.
-    pub(super) fn new(standing: &CapacityStanding, steps: &[CapacityStep]) -> Self {
+    pub(crate) fn new(standing: &CapacityStanding, steps: &[CapacityTrial]) -> Self {
         Self {
             state: standing.state,
             answer: standing.answer(steps),
@@ -254,8 +265,8 @@ impl CapacitySummary {
 mod tests {
     use super::*;
 
-    fn step(number: u32, rate: f64, outcome: CapacityOutcome) -> CapacityStep {
-        CapacityStep {
+    fn step(number: u32, rate: f64, outcome: CapacityOutcome) -> CapacityTrial {
+        CapacityTrial {
             number,
             rate,
             start: "2026-01-01T00:00:00.000Z".into(),

@@ -12,7 +12,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{CellInfo, replace::replace};
+use crate::replace::replace;
+use crate::{CellInfo, RunFolder};
 
 /// How far a run came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -117,9 +118,9 @@ pub struct RunInfo {
 
 impl RunInfo {
     /// Writes `run.json` into the run's folder.
-    pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, folder: &RunFolder) -> io::Result<()> {
         let text = serde_json::to_string_pretty(self)?;
-        replace(&dir.join("run.json"), |mut file| writeln!(file, "{text}"))
+        replace(&folder.run_info(), |mut file| writeln!(file, "{text}"))
     }
 }
 

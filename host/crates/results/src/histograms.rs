@@ -20,11 +20,11 @@ use hdrhistogram::{
 use kperf_metrics::{Histogram, SeriesInfo};
 
 /// A histogram could not be written.
-pub(super) type LogError = IntervalLogWriterError<V2SerializeError>;
+pub(crate) type LogError = IntervalLogWriterError<V2SerializeError>;
 
 /// The compressed V2 format with one compressor for all histograms: the crate's own serializer makes a new one for each,
 /// which takes several times as long and is what a long run with many series would wait for at its end.
-pub(super) struct FastV2 {
+pub(crate) struct FastV2 {
     compressor: Compress,
     plain: Vec<u8>,
     packed: Vec<u8>,
@@ -68,7 +68,7 @@ impl Serializer for FastV2 {
 }
 
 /// Writes the log of a run.
-pub(super) struct HistogramLog<'a, W: io::Write> {
+pub(crate) struct HistogramLog<'a, W: io::Write> {
     writer: IntervalLogWriter<'a, 'a, W, FastV2>,
     /// The run's start, in nanoseconds since the Unix epoch.
     start: u64,
@@ -76,7 +76,7 @@ pub(super) struct HistogramLog<'a, W: io::Write> {
 
 impl<'a, W: io::Write> HistogramLog<'a, W> {
     /// Begins a log whose seconds are counted from `start`, in nanoseconds since the Unix epoch.
-    pub(super) fn new(into: &'a mut W, serializer: &'a mut FastV2, start: u64) -> io::Result<Self> {
+    pub(crate) fn new(into: &'a mut W, serializer: &'a mut FastV2, start: u64) -> io::Result<Self> {
         let writer = IntervalLogWriterBuilder::new()
             .add_comment("[Histogram log format version 1.3]")
             .add_comment("Values: seconds in nanoseconds, bytes in bytes, numbers and ratios in thousandths.")
@@ -86,7 +86,7 @@ impl<'a, W: io::Write> HistogramLog<'a, W> {
     }
 
     /// Adds what one series gathered in one second.
-    pub(super) fn push(&mut self, second: i64, info: &SeriesInfo, histogram: &Histogram) -> Result<(), LogError> {
+    pub(crate) fn push(&mut self, second: i64, info: &SeriesInfo, histogram: &Histogram) -> Result<(), LogError> {
         let from = i128::from(self.start) + i128::from(second) * 1_000_000_000;
         let from = Duration::from_nanos(u64::try_from(from.max(0)).unwrap_or(u64::MAX));
         let tag = tag(info);

@@ -19,12 +19,10 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    ReportError, TableInfo, instant,
-    journal::opening,
-    records::{Row, Rows},
-    replace::replace,
-};
+use crate::journal::header;
+use crate::records::{Row, Rows};
+use crate::replace::replace;
+use crate::{ReportError, RunFolder, TableInfo, instant};
 
 /// Which traces are wanted.
 #[derive(Debug, Clone)]
@@ -108,10 +106,10 @@ struct Bar {
 ///
 /// # Errors
 /// When the folder holds no run, or nothing that is wanted.
-pub fn trace(dir: &Path, options: &TraceOptions, out: &Path) -> Result<Traced, TraceError> {
-    let opening = opening(dir).map_err(ReportError::Journal)?.ok_or(ReportError::NoRun)?;
-    let wanted = wanted(&opening.tables, options)?;
-    let extents = extents(dir, &opening.tables, &wanted, options)?;
+pub fn trace(folder: &RunFolder, options: &TraceOptions, out: &Path) -> Result<Traced, TraceError> {
+    let header = header(folder).map_err(ReportError::Journal)?.ok_or(ReportError::NoRun)?;
+    let wanted = wanted(&header.tables, options)?;
+    let extents = extents(folder, &header.tables, &wanted, options)?;
     let of = extents.len();
     if of == 0 {
         return Err(TraceError::Nothing(match &options.only {
@@ -126,11 +124,11 @@ pub fn trace(dir: &Path, options: &TraceOptions, out: &Path) -> Result<Traced, T
         chosen.truncate(options.slowest.max(1));
     }
     let places: FxHashMap<&Key, usize> = chosen.iter().enumerate().map(|(at, (key, _))| (key, at)).collect();
-    let (bars, unfinished) = bars(dir, &opening.tables, &wanted, &places)?;
+    let (bars, unfinished) = bars(folder, &header.tables, &wanted, &places)?;
     let traced = Traced { traces: chosen.len(), of, bars: bars.iter().map(Vec::len).sum(), unfinished };
     replace(out, |file: File| {
         let mut file = BufWriter::new(file);
-        Writer::new(&mut file)?.run(&opening.run.id, &opening.tables, &chosen, bars)?;
+        Writer::new(&mut file)?.run(&header.run.id, &header.tables, &chosen, bars)?;
         file.flush()
     })?;
     Ok(traced)
@@ -163,8 +161,13 @@ fn place<'t, 'r>(tables: &'t [TableInfo], row: &'r Row) -> Option<Place<'t, 'r>>
     Some((table, row.cells.get(span.trace)?.as_str()?, at(span.start), at(span.end)))
 }
 
-fn rows(dir: &Path, tables: &[TableInfo], wanted: &[bool], mut each: impl FnMut(Row)) -> Result<(), TraceError> {
-    let Some(mut rows) = Rows::open(dir)? else { return Ok(()) };
+fn rows(
+    folder: &RunFolder,
+    tables: &[TableInfo],
+    wanted: &[bool],
+    mut each: impl FnMut(Row),
+) -> Result<(), TraceError> {
+    let Some(mut rows) = Rows::open(folder)? else { return Ok(()) };
     let is_wanted = |number: usize| wanted.get(number).copied().unwrap_or(false);
     while let Some(row) = rows.next(tables, is_wanted)? {
         each(row);
@@ -174,13 +177,13 @@ fn rows(dir: &Path, tables: &[TableInfo], wanted: &[bool], mut each: impl FnMut(
 
 /// The first walk: every trace's extent.
 fn extents(
-    dir: &Path,
+    folder: &RunFolder,
     tables: &[TableInfo],
     wanted: &[bool],
     options: &TraceOptions,
 ) -> Result<FxHashMap<Key, Extent>, TraceError> {
     let mut extents: FxHashMap<Key, Extent> = FxHashMap::default();
-    rows(dir, tables, wanted, |row| {
+    rows(folder, tables, wanted, |row| {
         let Some((table, trace, Some(begin), Some(end))) = place(tables, &row) else { return };
         if options.only.as_ref().is_some_and(|only| only != trace) {
             return;
@@ -194,13 +197,13 @@ fn extents(
 
 /// The second walk: the bars of the chosen traces, and how many rows of theirs are none.
 fn bars(
-    dir: &Path,
+    folder: &RunFolder,
     tables: &[TableInfo],
     wanted: &[bool],
     places: &FxHashMap<&Key, usize>,
 ) -> Result<(Vec<Vec<Bar>>, usize), TraceError> {
     let (mut bars, mut unfinished): (Vec<Vec<Bar>>, _) = (places.iter().map(|_| Vec::new()).collect(), 0);
-    rows(dir, tables, wanted, |row| {
+    rows(folder, tables, wanted, |row| {
         let Some((table, trace, begin, end)) = place(tables, &row) else { return };
         let key = (table.source.clone(), trace.to_owned());
         let Some(bars) = places.get(&key).and_then(|at| bars.get_mut(*at)) else { return };

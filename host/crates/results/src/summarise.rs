@@ -1,97 +1,43 @@
 //! From totals to the summary: who did how much, how well, and what the verdict is.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     sync::Arc,
     time::Duration,
 };
 
 use kperf_metrics::{
-    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Fact, Gauge, Judged, Memory, Outcome, Saturation,
-    Searched, SeriesInfo, Severity, Tags, Threshold, Totals, Unit, Verdict, judge,
+    Arrivals, Builtin, Comparison, Delta, Evaluation, Evidence, Gauge, Judged, LoadTime, Memory, Outcome, Saturation,
+    SeriesInfo, Severity, Tags, Threshold, Totals, Unit, Verdict, judge, per_second,
 };
 
-use super::{
-    CapacityChange, CapacityStanding, CapacityState, CapacityStep, CapacitySummary, CheckSummary, End, FailureKind,
-    GeneratorSummary, Incident, Iterations, MachineUse, MetricSummary, Opening, OperationSummary, Phases,
-    ReasonSummary, RecordsSummary, ScenarioChange, ScenarioInfo, ScenarioState, ScenarioSummary, Spread, Status,
-    StatusCount, Summary, TagSpread, ThresholdOutcome, ThresholdSummary, VerdictSummary, instant, spread::ByTag,
-    summary::VERSION,
+use crate::fold::{Fold, Searched};
+use crate::spread::ByTag;
+use crate::summary::VERSION;
+use crate::{
+    CapacityState, CapacitySummary, CheckSummary, Exit, FailureKind, GeneratorSummary, Iterations, MachineUse,
+    MetricSummary, OperationSummary, Phases, ReasonSummary, ScenarioInfo, ScenarioState, ScenarioSummary, Spread,
+    Status, StatusCount, Summary, TagSpread, ThresholdOutcome, ThresholdSummary, VerdictSummary, instant,
 };
-use crate::exit::Exit;
 
-/// When a scenario made load.
-#[derive(Debug, Clone, Copy, Default)]
-struct Load {
-    started: Option<u64>,
-    finished: Option<u64>,
-    elapsed: Duration,
-    interrupted: u64,
+/// The summary of what is known of a run.
+pub(crate) fn summary(fold: &Fold) -> Summary {
+    fold.summarise()
 }
 
-/// Everything that a journal says, small enough to hold.
-#[derive(Debug)]
-pub(super) struct Story {
-    pub(super) opening: Opening,
-    pub(super) totals: Totals,
-    pub(super) incidents: Vec<Incident>,
-    pub(super) records: Vec<RecordsSummary>,
-    /// Thresholds that stopped the run: scenario and text.
-    pub(super) aborted: BTreeSet<(String, String)>,
-    pub(super) end: Option<End>,
-    /// The end of the last interval, in nanoseconds since the Unix epoch.
-    pub(super) last: u64,
-    loads: BTreeMap<String, Load>,
-    searches: BTreeMap<String, (CapacityStanding, Vec<CapacityStep>)>,
-}
-
-impl Story {
-    pub(super) fn new(opening: Opening, totals: Totals) -> Self {
-        let last = opening.run.start_unix_ns;
-        let (incidents, records, aborted, loads, searches) = Default::default();
-        Self { opening, totals, incidents, records, aborted, end: None, last, loads, searches }
-    }
-
-    /// Takes in what a capacity search has found.
-    pub(super) fn search(&mut self, change: CapacityChange) {
-        let (standing, steps) = self.searches.entry(change.scenario).or_default();
-        *standing = change.standing;
-        steps.extend(change.step);
-    }
-
-    /// Takes in what a plugin knows about the system under test.
-    pub(super) fn fact(&mut self, fact: Fact) {
-        self.opening.run.facts.entry(fact.source).or_default().insert(fact.key, fact.value);
-    }
-
-    /// Takes in a scenario's change of state.
-    pub(super) fn change(&mut self, change: ScenarioChange) {
-        match change {
-            ScenarioChange::Started { scenario, unix_ns } => {
-                self.loads.entry(scenario).or_default().started = Some(unix_ns);
-            }
-            ScenarioChange::Finished { scenario, unix_ns, elapsed_ns, interrupted } => {
-                let load = self.loads.entry(scenario).or_default();
-                load.finished = Some(unix_ns);
-                load.elapsed = Duration::from_nanos(elapsed_ns);
-                load.interrupted = interrupted;
-            }
-        }
-    }
-
-    /// The summary.
-    pub(super) fn summary(&self) -> Summary {
+impl Fold {
+    fn summarise(&self) -> Summary {
         let interrupted = self.end.is_none_or(|end| end.interrupted);
         let mut judged = Vec::new();
-        for scenario in &self.opening.scenarios {
-            let elapsed = self.load(&scenario.name).elapsed;
+        for scenario in &self.header.scenarios {
+            let elapsed = self.times.of(&scenario.name).elapsed;
             judged.extend(scenario.thresholds.iter().map(|text| self.judged(&scenario.name, text, elapsed)));
         }
-        judged.extend(self.opening.thresholds.iter().map(|text| self.judged("", text, self.elapsed())));
-        let scenarios: Vec<_> = self.opening.scenarios.iter().map(|scenario| self.scenario(scenario)).collect();
+        judged.extend(self.header.thresholds.iter().map(|text| self.judged("", text, self.times.whole())));
+        let scenarios: Vec<_> = self.header.scenarios.iter().map(|scenario| self.scenario(scenario)).collect();
         let verdict = judge(&self.evidence(&judged, &scenarios, interrupted));
-        let mut run = self.opening.run.clone();
-        run.end = Some(instant(self.end.map_or(self.last, |end| end.unix_ns)));
+        let mut run = self.header.run.clone();
+        run.end = Some(instant(self.end.map_or(self.times.last(), |end| end.unix_ns)));
         run.status = if interrupted { Status::Interrupted } else { Status::Complete };
         Summary {
             version: VERSION,
@@ -103,29 +49,13 @@ impl Story {
             metrics: self.metrics(None, None, Duration::ZERO),
             generator: machine_use(
                 &Selection { totals: &self.totals, tags: Tags::default() },
-                self.opening.run.machine.cores,
+                self.header.run.machine.cores,
             ),
-            incidents: self.incidents.clone(),
+            incidents: self.incidents.list().to_vec(),
             records: self.records.clone(),
             previous: None,
             cells: None,
         }
-    }
-
-    /// When a scenario made load; one that did not finish did so up to the last data.
-    fn load(&self, scenario: &str) -> Load {
-        let mut load = self.loads.get(scenario).copied().unwrap_or_default();
-        if let (Some(started), None) = (load.started, load.finished) {
-            load.elapsed = Duration::from_nanos(self.last.saturating_sub(started));
-        }
-        load
-    }
-
-    /// From the first scenario's start to the last one's end.
-    fn elapsed(&self) -> Duration {
-        let first = self.loads.values().filter_map(|load| load.started).min();
-        let last = self.loads.values().map(|load| load.finished.unwrap_or(self.last)).max();
-        Duration::from_nanos(last.unwrap_or_default().saturating_sub(first.unwrap_or(u64::MAX)))
     }
 
     fn judged(&self, scenario: &str, text: &str, elapsed: Duration) -> Judged {
@@ -156,7 +86,7 @@ impl Story {
     }
 
     fn severity(&self, judged: &Judged) -> &str {
-        let said = self.opening.severities.iter();
+        let said = self.header.severities.iter();
         let of = said.filter(|it| it.scenario == judged.scenario).find(|it| it.threshold == judged.text);
         of.map_or(Severity::default().word(), |it| &it.severity)
     }
@@ -168,7 +98,7 @@ impl Story {
         let names = steady.clone().map(|scenario| scenario.name.clone());
         let open = steady.filter(|scenario| scenario.open_model);
         let searches: Vec<_> = scenarios.iter().filter_map(|scenario| searched(scenario, judged)).collect();
-        let open_ends = |it: &&Searched| it.unanswered.is_some();
+        let open_ends = |it: &&kperf_metrics::Searched| it.unanswered.is_some();
         let unproven = |it: &Judged| {
             matches!(it.evaluation, Evaluation::Breach(_))
                 && searches.iter().filter(open_ends).any(|search| search.scenario == it.scenario)
@@ -190,6 +120,7 @@ impl Story {
                 .collect(),
             rejected: self.totals.rejected,
             dropped: self.totals.dropped,
+            unrecorded: self.unrecorded,
             interrupted,
         }
     }
@@ -215,7 +146,7 @@ impl Story {
 
     fn scenario(&self, info: &ScenarioInfo) -> ScenarioSummary {
         let of = Selection { totals: &self.totals, tags: Tags::new([("scenario", info.name.as_str())]) };
-        let load = self.load(&info.name);
+        let load = self.times.of(&info.name);
         let tag = info.spread.as_deref();
         ScenarioSummary {
             name: info.name.clone(),
@@ -230,12 +161,12 @@ impl Story {
                 (_, Some(_)) => ScenarioState::Finished,
             },
             start: load.started.map(instant),
-            end: load.started.map(|_| instant(load.finished.unwrap_or(self.last))),
+            end: load.started.map(|_| instant(load.finished.unwrap_or(self.times.last()))),
             elapsed: load.elapsed.as_secs_f64(),
             capacity: info.criteria.as_ref().map(|_| {
-                let unknown = (CapacityStanding::new(), Vec::new());
-                let (standing, steps) = self.searches.get(&info.name).unwrap_or(&unknown);
-                CapacitySummary::new(standing, steps)
+                let unknown = Searched::default();
+                let search = self.searches.get(&info.name).unwrap_or(&unknown);
+                CapacitySummary::new(&search.standing, &search.trials)
             }),
             iterations: iterations(&of, load),
             iteration_duration: of.spread(Builtin::IterationDuration),
@@ -381,7 +312,7 @@ impl Selection<'_> {
 
 /// A scenario's search and whether it answers what is asked. That is the capacity itself, or, where a threshold asks for no
 /// more than a least one, whether at least that was carried.
-fn searched(scenario: &ScenarioSummary, judged: &[Judged]) -> Option<Searched> {
+fn searched(scenario: &ScenarioSummary, judged: &[Judged]) -> Option<kperf_metrics::Searched> {
     let capacity = scenario.capacity.as_ref()?;
     let mut asked = judged.iter().filter(|it| it.scenario == scenario.name).peekable();
     let least = |it: &Judged| {
@@ -391,14 +322,10 @@ fn searched(scenario: &ScenarioSummary, judged: &[Judged]) -> Option<Searched> {
     };
     let answered = capacity.state == CapacityState::Found || (asked.peek().is_some() && asked.all(least));
     let why = || format!("the capacity of `{}` is {}", scenario.name, capacity.answer);
-    Some(Searched { scenario: scenario.name.clone(), unanswered: (!answered).then(why) })
+    Some(kperf_metrics::Searched { scenario: scenario.name.clone(), unanswered: (!answered).then(why) })
 }
 
-fn per_second(count: u64, elapsed: Duration) -> f64 {
-    if elapsed.is_zero() { 0.0 } else { count as f64 / elapsed.as_secs_f64() }
-}
-
-fn iterations(of: &Selection<'_>, load: Load) -> Iterations {
+fn iterations(of: &Selection<'_>, load: LoadTime) -> Iterations {
     let count = of.count(Builtin::Iterations);
     let failures = of.counts(Builtin::IterationsFailed, "kind");
     Iterations {
