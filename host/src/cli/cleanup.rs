@@ -1,18 +1,17 @@
 //! `kperf-host cleanup`: removes what a run has left on its targets.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
-use kperf_suite::Source;
+use kperf_plan::{Plan, SuiteInput, keep_scenarios};
+use kperf_results::{Exit, RemovalProgress, RunEvent, RunFolder, Sink as _, list_of_kinds};
+use kperf_run::{CleanupError, Past};
 
-use super::suite::{refuse, usage};
+use super::suite::{refuse, usage, variable};
 use super::{DisplayArgs, block_on, engine, logging};
-use crate::exit::Exit;
-use crate::plan::{self, Plan};
-use crate::report;
-use crate::run::{self, CleanupError, Past};
-use crate::terminal::{self, Display};
+use crate::terminal::{self, Display, Terminal};
 
 #[derive(Debug, Args)]
 pub(super) struct CleanupArgs {
@@ -35,7 +34,7 @@ pub(super) fn run(args: &CleanupArgs) -> Exit {
         Ok(guard) => guard,
         Err(error) => return usage(&error),
     };
-    let folders = match folders(&args.dir) {
+    let folders = match folders(RunFolder::new(&args.dir)) {
         Ok(folders) => folders,
         Err(error) => return usage(&format!("can't read {}: {error}", args.dir.display())),
     };
@@ -48,7 +47,7 @@ pub(super) fn run(args: &CleanupArgs) -> Exit {
                 Err(error) => {
                     terminal::error(&error.to_string());
                     match error {
-                        CleanupError::Machine(_) => Exit::NotReady,
+                        CleanupError::Environment(_) | CleanupError::World(_) => Exit::NotReady,
                         CleanupError::Ledger(kperf_plugin::LedgerError::File(_)) => Exit::Internal,
                         _ => Exit::Usage,
                     }
@@ -63,20 +62,19 @@ pub(super) fn run(args: &CleanupArgs) -> Exit {
 }
 
 /// The runs in a folder: itself, or the cells of a matrix, those that were cut off included.
-fn folders(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
-    if !report::is_matrix(dir) {
-        return Ok(vec![dir.to_owned()]);
+fn folders(folder: RunFolder) -> std::io::Result<Vec<RunFolder>> {
+    if !folder.is_matrix() {
+        return Ok(vec![folder]);
     }
-    let entries = std::fs::read_dir(dir.join(report::CELLS_FOLDER))?;
+    let entries = std::fs::read_dir(folder.cells())?;
     let mut folders = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
-    folders.retain(|folder| folder.join("ledger.jsonl").is_file());
     folders.sort();
-    Ok(folders)
+    Ok(folders.into_iter().map(RunFolder::new).filter(|folder| folder.ledger().is_file()).collect())
 }
 
-async fn clean_up(args: &CleanupArgs, dir: &Path, display: &Display) -> Result<Exit, CleanupError> {
-    let past = Past::open(dir)?;
-    let id = past.opening.run.id.clone();
+async fn clean_up(args: &CleanupArgs, folder: &RunFolder, display: &Display) -> Result<Exit, CleanupError> {
+    let past = Past::open(folder)?;
+    let id = past.header.run.id.clone();
     let say = |line: &str| {
         if !args.display.quiet {
             terminal::out(line);
@@ -90,18 +88,26 @@ async fn clean_up(args: &CleanupArgs, dir: &Path, display: &Display) -> Result<E
         say(&format!("nothing is left of run {id}"));
         return Ok(Exit::Pass);
     }
-    let plan = match planned(&past, args, dir).await {
+    let plan = match planned(&past, args, folder).await {
         Ok(plan) => plan,
         Err(exit) => return Ok(exit),
     };
-    let outcomes = run::clean_up(&past, &plan, dir, args.force, display).await?;
+    let mut shown = Terminal::new(display);
+    let mut tell = |progress| {
+        // What is gone is said below.
+        if !matches!(progress, RemovalProgress::Ended { .. }) {
+            let _ = shown.event(&Arc::new(RunEvent::Removal(progress)));
+        }
+    };
+    let outcomes = kperf_run::clean_up(&past, &plan, folder, args.force, &mut tell).await?;
+    let _ = shown.finish();
     for (scenario, removed) in &outcomes {
         if !removed.gone.is_empty() {
-            say(&format!("{scenario}: removed {}", run::list(&removed.gone)));
+            say(&format!("{scenario}: removed {}", list_of_kinds(&removed.gone)));
         }
         if !removed.left.is_empty() {
             let because = removed.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-            terminal::error(&format!("{scenario}: {} still on the target{because}", run::list(&removed.left)));
+            terminal::error(&format!("{scenario}: {} still on the target{because}", list_of_kinds(&removed.left)));
         }
     }
     let left: BTreeMap<_, _> = outcomes.iter().flat_map(|(_, removed)| &removed.left).collect();
@@ -113,37 +119,36 @@ async fn clean_up(args: &CleanupArgs, dir: &Path, display: &Display) -> Result<E
 }
 
 /// The plan of those scenarios that have left something, made again from what the run's folder keeps.
-async fn planned(past: &Past, args: &CleanupArgs, dir: &Path) -> Result<Plan, Exit> {
-    let name = dir.join("suite.toml").display().to_string();
-    let opening = &past.opening.run;
-    let options = kperf_suite::Options {
-        environment: opening.environment.as_deref(),
-        sets: &opening.overrides,
-        lookup: &|name| std::env::var(name).ok(),
-    };
-    let source = Source { name: &name, text: &past.suite };
-    let mut suite = kperf_suite::load(source, &options).map_err(|diagnostics| refuse(&diagnostics))?;
+async fn planned(past: &Past, args: &CleanupArgs, folder: &RunFolder) -> Result<Plan, Exit> {
+    let run = &past.header.run;
     let engine = engine::make().map_err(|error| {
         terminal::error(&error);
         Exit::Internal
     })?;
+    let input = SuiteInput {
+        name: folder.suite().display().to_string(),
+        text: past.suite.clone(),
+        folder: args.suite_folder.clone().unwrap_or_else(|| PathBuf::from(&run.suite_folder)),
+        environment: run.environment.clone(),
+        sets: run.overrides.clone(),
+        lookup: variable,
+        engine,
+        cores: 1,
+        workers: Some(1),
+        allow_native: false,
+    };
+    let mut suite = input.suite(&[]).map_err(|refused| refuse(&refused.diagnostics))?;
     let left = past.scenarios();
-    suite.scenarios.retain(|scenario| left.contains(&scenario.plugin.name.value));
-    // Thresholds, collectors and reporters have nothing to do with it, and may need what is not here any more.
-    suite.scenarios.iter_mut().for_each(|scenario| scenario.thresholds.clear());
-    suite.thresholds.clear();
-    suite.collectors.clear();
-    suite.natives.clear();
-    suite.reporters.clear();
+    keep_scenarios(&mut suite, &left);
     if suite.scenarios.len() < left.len() {
         let there: Vec<&str> = suite.scenarios.iter().map(|scenario| scenario.plugin.name.value.as_str()).collect();
         let gone = left.iter().filter(|name| !there.contains(&name.as_str())).cloned().collect::<Vec<_>>().join("`, `");
         return Err(usage(&format!(
-            "the suite in {name} has no scenario `{gone}` any more; set the same variables as in the run"
+            "the suite in {} has no scenario `{gone}` any more; set the same variables as in the run",
+            input.name
         )));
     }
-    let folder = args.suite_folder.as_deref().unwrap_or(Path::new(&opening.suite_folder));
-    plan::make(suite, folder, &engine, 1, Some(1), false).await.map_err(|refused| {
+    input.plan_of(suite).await.map_err(|refused| {
         let exit = refuse(&refused.diagnostics);
         terminal::note(
             "the suite's files are looked for where they were in the run; --suite-folder names another place",

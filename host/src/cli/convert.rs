@@ -9,8 +9,8 @@ use kperf_convert::Options;
 use kperf_suite::Source;
 
 use super::suite::usage;
-use crate::exit::Exit;
 use crate::terminal;
+use kperf_results::Exit;
 
 /// The variable that names a scenario file where the command line names none.
 pub(super) const FILE_VARIABLE: &str = "SCENARIO_FILE_NAME";

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::exit::Exit;
 use crate::terminal;
+use kperf_results::Exit;
 
 /// Runs performance suites against ML platforms and answers with evidence: is it fast enough?
 #[derive(Debug, Parser)]
@@ -189,7 +189,7 @@ fn with_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
 fn schema(of: SchemaOf) -> Exit {
     let schema = match of {
         SchemaOf::Suite => kperf_suite::schema(),
-        SchemaOf::Summary => crate::report::summary_schema(),
+        SchemaOf::Summary => kperf_results::summary_schema(),
     };
     terminal::out(&format!("{schema:#}"));
     Exit::Pass

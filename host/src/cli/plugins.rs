@@ -6,8 +6,8 @@ use kperf_metrics::{MetricDef, Unit};
 use kperf_plugin::{Engine, Plugin};
 
 use super::{block_on, engine};
-use crate::exit::Exit;
 use crate::terminal::{self, FAINT, STRONG};
+use kperf_results::Exit;
 
 /// Lists the built-in plugins, or describes one.
 pub(super) fn show(wanted: Option<&str>) -> Exit {

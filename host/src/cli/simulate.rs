@@ -7,8 +7,8 @@ use clap::{Args, Subcommand};
 use kperf_sim::{Denial, Prefill, SimConfig};
 use kperf_suite::Share;
 
-use crate::exit::Exit;
 use crate::terminal;
+use kperf_results::Exit;
 
 /// Which server.
 #[derive(Debug, Subcommand)]

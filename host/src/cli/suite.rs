@@ -1,15 +1,19 @@
 //! The commands that take a suite or a run's folder: run, validate, plan, report.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use kperf_plan::{Plan, SuiteInput, plural};
 use kperf_plugin::OutboxError;
+use kperf_results::{Exit, MatrixError, ReportError, RunFolder};
+use kperf_run::{
+    Interrupts, MakeSink, MatrixOptions, MatrixPlan, MatrixRunError, ResendError, Results, RunError, RunOptions,
+};
 use kperf_suite::{Diagnostics, Source};
 
 use super::{DisplayArgs, ReportArgs, RunArgs, SuiteArgs, block_on, convert, engine, logging};
-use crate::cells::{self, CellsPlan, CellsRunError, Reading};
-use crate::exit::Exit;
-use crate::plan::{self, Plan};
-use crate::report::{self, CellsError};
-use crate::run::{self, Options, ResendError, RunError};
-use crate::terminal::{self, Display};
+use crate::servers::BuiltIn;
+use crate::terminal::{self, Display, Terminal};
 
 /// `kperf-host run`.
 pub(super) fn run(args: &RunArgs) -> Exit {
@@ -19,74 +23,120 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         Err(error) => return usage(&error),
     };
     block_on(async {
-        match planned(&args.suite, args.workers).await {
+        let planned = planned(&args.suite, args.workers).await;
+        let interrupts = match Interrupts::listen() {
+            Ok(interrupts) => interrupts,
+            Err(error) => return run_failed(&RunError::Signals(error)),
+        };
+        match planned {
             Ok(Planned::Run(_)) if args.resume.is_some() => {
                 usage("only a suite with `[cells]` can be resumed; run this one anew")
             }
-            Ok(Planned::Run(plan)) => run_once(&plan, args, display).await,
-            Ok(Planned::Cells(plan)) => run_cells(&plan, args, display).await,
+            Ok(Planned::Run(plan)) => run_once(&plan, args, &display, &interrupts).await,
+            Ok(Planned::Matrix(plan)) => run_matrix(&plan, args, display, &interrupts).await,
             Err(exit) => exit,
         }
     })
 }
 
-async fn run_once(plan: &Plan, args: &RunArgs, display: Display) -> Exit {
-    let options =
-        Options { out: args.out.clone(), keep: args.keep, metrics_listen: args.metrics_listen, cell: None, display };
-    match run::run(plan, &options).await {
-        Ok(ended) => {
-            if let Some(summary) = &ended.summary {
-                terminal::print_summary(summary, args.display.quiet);
-            }
-            let folder = ended.out.display();
-            if ended.summary.is_none() {
-                terminal::note(&format!("left at once; `kperf-host report {folder}` writes the results"));
-            } else if !args.display.quiet {
-                terminal::out(&format!("results in {folder}"));
-                let spans = ended.summary.iter().flat_map(|it| &it.records).any(|it| it.spans && it.rows > 0);
-                if spans {
-                    terminal::out(&format!("waterfalls: kperf-host trace {folder}"));
-                }
-            }
-            run::tell_undelivered(&ended.out, ended.undelivered);
-            run::tell_left(&ended.out, ended.left);
-            ended.exit
-        }
-        Err(error) => run_failed(&error),
-    }
+/// Whoever listens to a run beside those that its suite asks for.
+fn sinks(display: &Display) -> Vec<(String, MakeSink)> {
+    let display = display.clone();
+    vec![("terminal".to_owned(), Box::new(move || Ok(Box::new(Terminal::new(&display)))))]
 }
 
-async fn run_cells(plan: &CellsPlan, args: &RunArgs, display: Display) -> Exit {
-    let options = cells::Options {
+async fn run_once(plan: &Plan, args: &RunArgs, display: &Display, interrupts: &Interrupts) -> Exit {
+    let options = RunOptions {
+        out: args.out.clone(),
+        keep: args.keep,
+        metrics_listen: args.metrics_listen,
+        cell: None,
+        sinks: sinks(display),
+        servers: &BuiltIn,
+    };
+    let end = match kperf_run::run(plan, options, interrupts).await {
+        Ok(end) => end,
+        Err(error) => return run_failed(&error),
+    };
+    let folder = end.folder.path();
+    match &end.results {
+        Results::Written(summary) => {
+            terminal::print_summary(summary, args.display.quiet);
+            if !args.display.quiet {
+                terminal::out(&format!("results in {}", folder.display()));
+                if summary.records.iter().any(|it| it.spans && it.rows > 0) {
+                    terminal::out(&format!("waterfalls: kperf-host trace {}", folder.display()));
+                }
+            }
+        }
+        Results::LeftAtOnce => {
+            terminal::note(&format!("left at once; `kperf-host report {}` writes the results", folder.display()));
+        }
+    }
+    tell_undelivered(folder, end.undelivered);
+    tell_left(folder, end.left);
+    end.exit
+}
+
+async fn run_matrix(plan: &MatrixPlan, args: &RunArgs, display: Display, interrupts: &Interrupts) -> Exit {
+    let options = MatrixOptions {
         out: args.out.clone(),
         resume: args.resume.clone(),
         keep: args.keep,
         metrics_listen: args.metrics_listen,
-        display,
+        sinks: Arc::new(move || sinks(&display)),
+        servers: Arc::new(BuiltIn),
     };
-    match cells::go_through(plan, &options).await {
-        Ok(ended) => {
-            terminal::print_summary(&ended.summary, args.display.quiet);
-            run::tell_undelivered(&ended.out, ended.undelivered);
-            let folder = ended.out.display();
+    match kperf_run::run_matrix(plan, &options, interrupts).await {
+        Ok(end) => {
+            terminal::print_summary(&end.summary, args.display.quiet);
+            for cell in &end.leftovers {
+                tell_undelivered(cell.folder.path(), cell.undelivered);
+                tell_left(cell.folder.path(), cell.left);
+            }
+            tell_undelivered(end.folder.path(), end.undelivered);
+            let folder = end.folder.path().display();
             if !args.display.quiet {
                 terminal::out(&format!("results in {folder}, each cell's in {folder}/cells"));
             }
-            if ended.summary.interrupted {
+            if end.summary.interrupted {
                 let suite = args.suite.suite.display();
                 terminal::note(&format!("`kperf-host run {suite} --resume {folder}`{} goes on", again(&args.suite)));
             }
-            ended.exit
+            end.exit
         }
-        Err(CellsRunError::Run(error)) => run_failed(&error),
+        Err(MatrixRunError::Run(error)) => run_failed(&error),
         Err(error) => {
             terminal::error(&error.to_string());
             match error {
-                CellsRunError::Resume(_) | CellsRunError::Log(CellsError::Busy | CellsError::NoMatrix) => Exit::Usage,
-                CellsRunError::Cleanup { .. } | CellsRunError::Left { .. } => Exit::NotReady,
+                MatrixRunError::Resume(_) | MatrixRunError::Journal(MatrixError::Busy | MatrixError::NoMatrix) => {
+                    Exit::Usage
+                }
+                MatrixRunError::Cleanup { .. } | MatrixRunError::Left { .. } => Exit::NotReady,
                 _ => Exit::Internal,
             }
         }
+    }
+}
+
+/// Says how to remove what a run has left on its targets.
+fn tell_left(folder: &Path, left: usize) {
+    if left > 0 {
+        let (things, folder) = (if left == 1 { "thing is" } else { "things are" }, folder.display());
+        terminal::note(&format!(
+            "{left} {things} still on the target; `kperf-host cleanup {folder}` removes what it can"
+        ));
+    }
+}
+
+/// Says how to send what a run's reporters could not deliver.
+fn tell_undelivered(folder: &Path, undelivered: usize) {
+    if undelivered > 0 {
+        let messages = plural(u32::try_from(undelivered).unwrap_or(u32::MAX), "message");
+        let folder = folder.display();
+        terminal::note(&format!(
+            "{messages} of reporters not delivered; `kperf-host report {folder} --resend` sends what has not arrived"
+        ));
     }
 }
 
@@ -105,11 +155,11 @@ fn run_failed(error: &RunError) -> Exit {
 
 /// `kperf-host validate`.
 pub(super) fn validate(args: &SuiteArgs) -> Exit {
-    let counted = |count: usize, noun: &str| plan::plural(u32::try_from(count).unwrap_or(u32::MAX), noun);
+    let counted = |count: usize, noun: &str| plural(u32::try_from(count).unwrap_or(u32::MAX), noun);
     block_on(async {
         let what = match planned(args, None).await {
             Ok(Planned::Run(plan)) => counted(plan.scenarios.len(), "scenario"),
-            Ok(Planned::Cells(plan)) => {
+            Ok(Planned::Matrix(plan)) => {
                 let (cells, each) = (plan.cells.len(), plan.first.scenarios.len());
                 format!("{} of {}", counted(cells, "cell"), counted(each, "scenario"))
             }
@@ -125,7 +175,7 @@ pub(super) fn plan(args: &SuiteArgs) -> Exit {
     block_on(async {
         let text = match planned(args, None).await {
             Ok(Planned::Run(plan)) => plan.show(),
-            Ok(Planned::Cells(plan)) => plan.show(),
+            Ok(Planned::Matrix(plan)) => plan.show(),
             Err(exit) => return exit,
         };
         terminal::out(&text);
@@ -139,11 +189,13 @@ pub(super) fn report(args: &ReportArgs) -> Exit {
     if args.resend {
         return resend(args);
     }
-    let made = if report::is_matrix(&args.dir) {
-        report::finish_cells(&args.dir).map_err(|error| (error.to_string(), matches!(error, CellsError::NoMatrix)))
+    let folder = RunFolder::new(&args.dir);
+    let made = if folder.is_matrix() {
+        kperf_results::finish_matrix(&folder)
+            .map_err(|error| (error.to_string(), matches!(error, MatrixError::NoMatrix)))
     } else {
-        report::finish(&args.dir).map_err(|error| {
-            let usage = matches!(error, report::ReportError::Journal(_) | report::ReportError::NoRun);
+        kperf_results::finish(&[folder]).map_err(|error| {
+            let usage = matches!(error, ReportError::Journal(_) | ReportError::NoRun);
             (error.to_string(), usage)
         })
     };
@@ -175,12 +227,12 @@ fn resend(args: &ReportArgs) -> Exit {
                 return Exit::Internal;
             }
         };
-        match run::resend(&args.dir, &engine).await {
+        match kperf_run::resend(&RunFolder::new(&args.dir), &engine, variable).await {
             Ok(resent) => {
                 for failed in &resent.failed {
                     terminal::error(failed);
                 }
-                let messages = |count: usize| plan::plural(u32::try_from(count).unwrap_or(u32::MAX), "message");
+                let messages = |count: usize| plural(u32::try_from(count).unwrap_or(u32::MAX), "message");
                 if !args.display.quiet {
                     let text = match (resent.arrived, resent.failed.len()) {
                         (0, 0) => "every message has arrived".to_owned(),
@@ -195,7 +247,7 @@ fn resend(args: &ReportArgs) -> Exit {
             Err(error) => {
                 terminal::error(&error.to_string());
                 match error {
-                    ResendError::Machine(_) | ResendError::Outbox(OutboxError::File(_)) => Exit::Internal,
+                    ResendError::Environment(_) | ResendError::Outbox(OutboxError::File(_)) => Exit::Internal,
                     _ => Exit::Usage,
                 }
             }
@@ -208,7 +260,7 @@ enum Planned {
     /// A run.
     Run(Box<Plan>),
     /// The cells of a matrix, a run each.
-    Cells(Box<CellsPlan>),
+    Matrix(Box<MatrixPlan>),
 }
 
 async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Planned, Exit> {
@@ -218,48 +270,51 @@ async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Planned, Exit
         Exit::Internal
     })?;
     let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX));
-    let reading = Reading {
+    let input = SuiteInput {
         name,
         text,
         folder: convert::folder(&file).to_owned(),
         environment: args.env.clone(),
         sets: args.set.clone(),
-        lookup: |name| std::env::var(name).ok(),
+        lookup: variable,
         engine,
         cores,
         workers,
         allow_native: args.allow_native,
     };
-    let source = Source { name: &reading.name, text: &reading.text };
-    let options = kperf_suite::Options {
-        environment: reading.environment.as_deref(),
-        sets: &reading.sets,
-        lookup: &reading.lookup,
-    };
-    let suite = match kperf_suite::load(source, &options) {
+    let suite = match input.suite(&[]) {
         Ok(suite) => suite,
-        Err(diagnostics) => {
-            let uses = kperf_suite::plugin_uses(source, &options);
-            let mut findings = plan::examine(&uses, &reading.folder, &reading.engine).await;
-            findings.extend(diagnostics.iter().cloned());
-            return Err(refuse(&Diagnostics::new(diagnostics.sources().clone(), findings)));
-        }
+        Err(refused) => return Err(refuse_all(&input, &refused.diagnostics).await),
     };
     let of_cells = suite.cells.clone();
     let refused = |diagnostics: &Diagnostics, plugins_only: bool| {
         let exit = refuse(diagnostics);
         if plugins_only { Exit::NotReady } else { exit }
     };
-    let plan = plan::make(suite, &reading.folder, &reading.engine, cores, workers, args.allow_native)
-        .await
-        .map_err(|it| refused(&it.diagnostics, it.plugins_only))?;
+    let plan = input.plan_of(suite).await.map_err(|it| refused(&it.diagnostics, it.plugins_only))?;
     let Some(of_cells) = of_cells else { return Ok(Planned::Run(Box::new(plan))) };
-    let cells = CellsPlan::make(reading, plan, of_cells).await.map_err(|(it, cell)| {
+    let matrix = MatrixPlan::make(input, plan, of_cells).await.map_err(|(it, cell)| {
         let exit = refused(&it.diagnostics, it.plugins_only);
         terminal::note(&format!("\nin the cell {cell}"));
         exit
     })?;
-    Ok(Planned::Cells(Box::new(cells)))
+    Ok(Planned::Matrix(Box::new(matrix)))
+}
+
+/// Shows the mistakes of a suite, and those that only its plugins reveal.
+async fn refuse_all(input: &SuiteInput, diagnostics: &Diagnostics) -> Exit {
+    let source = Source { name: &input.name, text: &input.text };
+    let options =
+        kperf_suite::Options { environment: input.environment.as_deref(), sets: &input.sets, lookup: &input.lookup };
+    let uses = kperf_suite::plugin_uses(source, &options);
+    let mut all = kperf_plan::examine(&uses, &input.folder, &input.engine).await;
+    all.extend(diagnostics.iter().cloned());
+    refuse(&Diagnostics::new(diagnostics.sources().clone(), all))
+}
+
+/// A variable of the process environment.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 pub(super) fn refuse(diagnostics: &Diagnostics) -> Exit {

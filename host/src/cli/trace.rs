@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use kperf_results::{Exit, ReportError, RunFolder, TraceError, TraceOptions};
 
 use super::suite::usage;
-use crate::exit::Exit;
-use crate::report::{self, ReportError, TraceError, TraceOptions};
 use crate::terminal;
 
 #[derive(Debug, Args)]
@@ -30,8 +29,9 @@ pub(super) struct TraceArgs {
 /// Writes the file and says what is in it.
 pub(super) fn run(args: &TraceArgs) -> Exit {
     let options = TraceOptions { table: args.table.clone(), only: args.only.clone(), slowest: args.slowest };
-    let out = args.out.clone().unwrap_or_else(|| args.dir.join("trace.json"));
-    match report::trace(&args.dir, &options, &out) {
+    let folder = RunFolder::new(&args.dir);
+    let out = args.out.clone().unwrap_or_else(|| folder.trace());
+    match kperf_results::trace(&folder, &options, &out) {
         Ok(traced) => {
             let which = if args.only.is_some() || traced.traces == traced.of { "" } else { "the slowest " };
             let of = if traced.of == 1 { "trace" } else { "traces" };

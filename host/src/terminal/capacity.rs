@@ -2,7 +2,7 @@
 
 use super::summary::{named, show, table};
 use super::{BAD, DOUBT, FAINT, GOOD, STRONG, count, out, rate, seconds};
-use crate::report::{CapacityOutcome, CapacityState, CapacityStep, CapacitySummary};
+use kperf_results::{CapacityOutcome, CapacityState, CapacitySummary, CapacityTrial};
 
 /// A mark for how a step went.
 pub(super) fn marked(outcome: CapacityOutcome) -> String {
@@ -14,7 +14,7 @@ pub(super) fn marked(outcome: CapacityOutcome) -> String {
 }
 
 /// Why a step did not hold; empty if it did.
-pub(super) fn reason(step: &CapacityStep) -> String {
+pub(super) fn reason(step: &CapacityTrial) -> String {
     step.reasons.join("; ")
 }
 

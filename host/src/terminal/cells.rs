@@ -2,7 +2,7 @@
 
 use super::summary::{show, table};
 use super::{STRONG, count, out, rate, seconds};
-use crate::report::{CellSummary, CellsSummary, ScenarioSummary, Summary};
+use kperf_results::{CellSummary, CellsSummary, ScenarioSummary, Summary};
 
 /// Prints a table of the cells.
 pub(super) fn print(summary: &Summary, cells: &CellsSummary) {

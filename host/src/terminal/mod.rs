@@ -8,13 +8,13 @@ mod capacity;
 mod cells;
 mod live;
 mod removal;
+mod sink;
 mod spread;
 mod summary;
 
 pub use above::AboveBars;
 pub use kperf_metrics::quantity::{count, quantity, rate, seconds};
-pub use live::{Live, Standing};
-pub use removal::Removal;
+pub use sink::Terminal;
 pub use summary::print as print_summary;
 
 use std::io::{self, IsTerminal, Write};
@@ -74,6 +74,11 @@ impl Display {
         if !self.quiet {
             self.bars.suspend(|| note(line));
         }
+    }
+
+    /// Prints a line that everybody has to see, above the bars if there are any.
+    pub fn above(&self, line: &str) {
+        self.bars.suspend(|| note(line));
     }
 
     /// Whether standard error takes colours.

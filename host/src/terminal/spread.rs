@@ -2,7 +2,7 @@
 
 use super::summary::{named, show, table};
 use super::{FAINT, STRONG, count, out, rate, seconds};
-use crate::report::{ScenarioSummary, TagSpread};
+use kperf_results::{ScenarioSummary, TagSpread};
 
 /// Prints how a scenario's tag spreads, in its requests and in its metrics; nothing for a single value.
 pub(super) fn print(scenario: &ScenarioSummary) {

@@ -4,7 +4,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::{BAD, DOUBT, FAINT, GOOD, STRONG, count, out, seconds};
-use crate::report::{MachineUse, MetricSummary, ScenarioSummary, Spread, Summary, ThresholdOutcome, ThresholdSummary};
+use kperf_results::{MachineUse, MetricSummary, ScenarioSummary, Spread, Summary, ThresholdOutcome, ThresholdSummary};
 
 /// Prints the summary; the verdict only if `quiet`.
 pub fn print(summary: &Summary, quiet: bool) {

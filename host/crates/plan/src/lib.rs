@@ -5,6 +5,7 @@
 //!
 //! This crate must not know how a run is made, and opens no socket: a simulated target is only marked as one.
 
+mod input;
 mod kubeconfig;
 mod native;
 mod params;
@@ -12,6 +13,7 @@ mod planner;
 mod secrets;
 mod targets;
 
+pub use input::{SuiteInput, keep_reporters, keep_scenarios};
 pub use kubeconfig::Cluster;
 pub use native::PlannedNative;
 pub use params::Checked;

@@ -88,7 +88,8 @@ pub struct PlannedThreshold {
 }
 
 /// Why there is no plan.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .diagnostics.render(false).trim_end())]
 pub struct Refused {
     /// Every mistake, with its place.
     pub diagnostics: Diagnostics,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use kperf_metrics::{Fact, Incident, Interval, Record, Registry, ThresholdChange};
 use serde::{Deserialize, Serialize};
 
-use crate::{CapacityChange, CellInfo, CellState, RunHeader, Summary};
+use crate::{CapacityChange, CellInfo, CellState, Kinds, RunHeader, Summary};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -118,6 +118,15 @@ pub enum RunEvent {
         summary: Option<Arc<Summary>>,
         /// Why it failed, or what went wrong beside it.
         message: Option<String>,
+    },
+    /// A sink has not passed on what it should have.
+    SinkFailed {
+        /// What the sink is called.
+        sink: String,
+        /// Whether the run has failed for that.
+        required: bool,
+        /// Why.
+        message: String,
     },
     /// Nothing more is measured.
     Ended(End),
@@ -345,9 +354,6 @@ pub enum RemovalProgress {
         took: Duration,
     },
 }
-
-/// How many things of each kind; kinds are English nouns of the plugins' own.
-pub type Kinds = std::collections::BTreeMap<String, u64>;
 
 /// What came of a removal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -60,7 +60,7 @@ pub fn finish_live(folder: &RunFolder, fold: Fold) -> Result<Summary, ReportErro
 
 fn results(folders: &[RunFolder], live: Option<Fold>) -> Result<Summary, ReportError> {
     let into = folders.first().ok_or(ReportError::NoRun)?;
-    let mut replay = Replay::open(folders)?;
+    let replay = Replay::open(folders)?;
     let start = replay.fold.header.run.start_unix_ns;
     let mut fold = replace(&into.series(), |rows| {
         let mut rows = SeriesWriter::new(rows, start)?;

@@ -119,6 +119,7 @@ impl Line {
             | RunEvent::Records(_)
             | RunEvent::Removal(_)
             | RunEvent::ArtifactWritten { .. }
+            | RunEvent::SinkFailed { .. }
             | RunEvent::MatrixPlanned { .. }
             | RunEvent::CellBegan { .. }
             | RunEvent::CellAgain { .. }

@@ -21,6 +21,7 @@ mod header;
 mod histograms;
 mod incident;
 mod journal;
+mod kinds;
 mod matrix;
 mod records;
 mod replace;
@@ -38,8 +39,8 @@ pub use capacity::{
     RateSummary,
 };
 pub use event::{
-    Activity, CheckOutcome, CommandChange, DeliveryChange, Doing, End, Kinds, LoadTarget, Merged, Phase,
-    PreflightCheck, RemovalProgress, Removed, RunEvent, ScenarioChange, ScenarioProgress, Trial,
+    Activity, CheckOutcome, CommandChange, DeliveryChange, Doing, End, LoadTarget, Merged, Phase, PreflightCheck,
+    RemovalProgress, Removed, RunEvent, ScenarioChange, ScenarioProgress, Trial,
 };
 pub use exit::Exit;
 pub use finish::{ReportError, finish, finish_live};
@@ -47,6 +48,7 @@ pub use fold::Fold;
 pub use folder::RunFolder;
 pub use header::{RunHeader, ScenarioInfo, SeverityInfo};
 pub use journal::{Journal, JournalReader, header};
+pub use kinds::{Kinds, list_of_kinds};
 pub use matrix::{
     AxisInfo, CellChange, CellHistory, CellInfo, CellState, CellSummary, CellsSummary, ComponentUse, MatrixError,
     MatrixHeader, MatrixJournal, MatrixState, Usage, finish_matrix, matrix_state,

@@ -1,0 +1,133 @@
+//! What is known of a run before anything happens: the first line of its journal.
+
+use std::collections::BTreeMap;
+
+use kperf_metrics::Severity;
+use kperf_plan::{Plan, PlannedScenario, Secrets, describe};
+use kperf_results::{
+    CellInfo, Machine, PluginInfo, RunHeader, RunInfo, ScenarioInfo, SeverityInfo, Status, commit_of, digest_of,
+    instant,
+};
+use kperf_suite::{Address, Scenario, TargetRef};
+
+use crate::clock::unix_ns;
+use crate::tables;
+
+/// The identity of a run that begins now.
+pub(crate) fn header(plan: &Plan, secrets: &Secrets, cell: Option<CellInfo>) -> RunHeader {
+    let start_unix_ns = unix_ns();
+    let mut plugins: Vec<PluginInfo> = Vec::new();
+    for part in plan.parts() {
+        let description = part.plugin.description();
+        let info = PluginInfo {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: format!("sha256:{}", part.plugin.digest()),
+            source: part.source.clone(),
+        };
+        if !plugins.contains(&info) {
+            plugins.push(info);
+        }
+    }
+    for native in &plan.natives {
+        let description = native.plugin.description();
+        let info = PluginInfo {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: native.plugin.digest().map_or_else(String::new, |digest| format!("sha256:{digest}")),
+            source: native.source.clone(),
+        };
+        if !plugins.contains(&info) {
+            plugins.push(info);
+        }
+    }
+    let start = instant(start_unix_ns);
+    RunHeader {
+        schema: RunHeader::SCHEMA,
+        run: RunInfo {
+            id: run_id(&start, start_unix_ns),
+            suite: plan.suite.name.clone(),
+            suite_digest: digest_of(plan.suite.sources.text().as_bytes()),
+            environment: plan.suite.environment.clone(),
+            overrides: secrets.redactor.redact(plan.suite.sources.sets()).lines().map(str::to_owned).collect(),
+            suite_folder: plan.folder.canonicalize().unwrap_or_else(|_| plan.folder.clone()).display().to_string(),
+            cell,
+            plugins,
+            host_version: env!("CARGO_PKG_VERSION").to_owned(),
+            git_commit: commit_of(&plan.folder),
+            machine: Machine::detect(),
+            start_unix_ns,
+            start,
+            end: None,
+            status: Status::Running,
+            facts: BTreeMap::new(),
+        },
+        scenarios: plan
+            .scenarios
+            .iter()
+            .zip(&plan.suite.scenarios)
+            .map(|(it, of)| scenario_info(plan, it, of))
+            .collect(),
+        thresholds: plan.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
+        tables: tables::all(plan),
+        severities: severities(plan),
+    }
+}
+
+/// Of thresholds whose severity is not the usual one.
+fn severities(plan: &Plan) -> Vec<SeverityInfo> {
+    let of_scenarios = plan.scenarios.iter().map(|it| (it.part.name.as_str(), &it.thresholds));
+    let all = of_scenarios.chain([("", &plan.thresholds)]);
+    all.flat_map(|(scenario, thresholds)| {
+        let unusual = thresholds.iter().filter(|it| it.severity != Severity::default());
+        unusual.map(move |it| SeverityInfo {
+            scenario: scenario.to_owned(),
+            threshold: it.text.clone(),
+            severity: it.severity.word().to_owned(),
+        })
+    })
+    .collect()
+}
+
+/// `20261122-101500-3f9a`: sortable, and short enough for the names of what plugins create.
+fn run_id(start: &str, unix_ns: u64) -> String {
+    let digits: String = start.chars().filter(char::is_ascii_digit).collect();
+    let (day, time) = (digits.get(..8).unwrap_or("0"), digits.get(8..14).unwrap_or("0"));
+    let spread = unix_ns ^ (u64::from(std::process::id()) << 32);
+    format!("{day}-{time}-{:04x}", spread.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48)
+}
+
+/// What stands for the target that is inside the host.
+pub(crate) const SIMULATED: &str = "simulated";
+
+/// Where a scenario's requests go, for people and for a later cleanup.
+pub(crate) fn target_of(plan: &Plan, scenario: &Scenario) -> Option<String> {
+    match &scenario.plugin.target.as_ref()?.value {
+        TargetRef::Simulated => Some(SIMULATED.to_owned()),
+        TargetRef::Named(name) => Some(match &plan.suite.targets.get(name)?.address {
+            Address::Simulated => SIMULATED.to_owned(),
+            Address::Double(double) => double.word().to_owned(),
+            Address::Secret(name) => format!("the URL in {}", name.value),
+            address @ (Address::Url(_) | Address::Cluster(_)) => address.base_url()?.to_owned(),
+        }),
+    }
+}
+
+fn scenario_info(plan: &Plan, scenario: &PlannedScenario, of: &Scenario) -> ScenarioInfo {
+    ScenarioInfo {
+        name: scenario.part.name.clone(),
+        plugin: scenario.part.plugin.description().name.clone(),
+        mode: scenario.part.mode.clone(),
+        executor: describe(&scenario.schedule.executor),
+        open_model: scenario.schedule.executor.is_open(),
+        workers: scenario.workers as usize,
+        target: target_of(plan, of),
+        spread: of.spread.clone(),
+        thresholds: scenario.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
+        criteria: scenario
+            .schedule
+            .executor
+            .search()
+            .map(|_| scenario.criteria.iter().map(|criterion| criterion.text.clone()).collect()),
+    }
+}

@@ -1,0 +1,145 @@
+//! `kperf-host report DIR --resend`: sending what the reporters of a run could not deliver.
+//!
+//! In come a run's folder and its outbox; out comes what has arrived now and what has not. The suite that the folder keeps says
+//! where each reporter's messages go, and with which credentials, which are looked up anew. No plugin is asked for anything.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kperf_metrics::Tags;
+use kperf_plan::{Plan, Refused, Secrets, SuiteInput, keep_reporters};
+use kperf_plugin::{Delivery, Engine, Incidents, Letter, Outbox, OutboxError, Resender};
+use kperf_results::{RunFolder, RunInfo, matrix_state};
+use kperf_suite::Diagnostics;
+use tokio::sync::watch;
+
+use crate::session::{EnvironmentError, Session};
+
+/// Looks up a variable of the process environment.
+type Lookup = fn(&str) -> Option<String>;
+
+/// How long each message is tried.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long all of them together are tried.
+const TOGETHER: Duration = Duration::from_secs(120);
+
+/// Why nothing was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ResendError {
+    /// The folder is none of a run.
+    #[error("{dir} is not the folder of a run: {why}; give the one with run.json in it")]
+    NoRun {
+        /// The folder.
+        dir: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The outbox can't be used.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The suite, a plugin or a credential is not there any more.
+    #[error("{}", .0.render(false))]
+    Suite(Diagnostics),
+    /// A plugin can't be given what its suite says.
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Resent {
+    /// Messages that have arrived.
+    pub arrived: usize,
+    /// Messages that have not, in words.
+    pub failed: Vec<String>,
+}
+
+/// Sends each message of a run that has not arrived: the newest one of each key, once. Needs a `LocalRuntime`.
+///
+/// # Errors
+/// When nothing was tried.
+pub async fn resend(folder: &RunFolder, engine: &Engine, lookup: Lookup) -> Result<Resent, ResendError> {
+    let no_run = |why: String| ResendError::NoRun { dir: folder.path().display().to_string(), why };
+    let run = if folder.is_matrix() {
+        matrix_state(folder).map_err(|error| no_run(error.to_string()))?.header.run
+    } else {
+        let header = kperf_results::header(folder).map_err(|error| no_run(error.to_string()))?;
+        header.ok_or_else(|| no_run("its journal does not begin with one".to_owned()))?.run
+    };
+    let Some((outbox, letters)) = Outbox::open(folder.path())? else { return Ok(Resent::default()) };
+    if letters.is_empty() {
+        return Ok(Resent::default());
+    }
+    let plan = planned(folder, &run, &letters, engine, lookup).await?;
+    send(folder, &run, &plan, Arc::new(outbox), letters).await
+}
+
+/// The plan of those reporters whose messages have not arrived.
+async fn planned(
+    folder: &RunFolder,
+    run: &RunInfo,
+    letters: &[Letter],
+    engine: &Engine,
+    lookup: Lookup,
+) -> Result<Plan, ResendError> {
+    let path = folder.suite();
+    let text = std::fs::read_to_string(&path).map_err(|error| ResendError::NoRun {
+        dir: folder.path().display().to_string(),
+        why: format!("suite.toml: {error}"),
+    })?;
+    let input = SuiteInput {
+        name: path.display().to_string(),
+        text,
+        folder: PathBuf::from(&run.suite_folder),
+        environment: run.environment.clone(),
+        sets: run.overrides.clone(),
+        lookup,
+        engine: engine.clone(),
+        cores: 1,
+        workers: Some(1),
+        allow_native: false,
+    };
+    let refused = |refused: Refused| ResendError::Suite(refused.diagnostics);
+    let mut suite = input.suite(&[]).map_err(refused)?;
+    keep_reporters(&mut suite, &letters.iter().map(|letter| letter.reporter.as_str()).collect());
+    input.plan_of(suite).await.map_err(refused)
+}
+
+async fn send(
+    folder: &RunFolder,
+    run: &RunInfo,
+    plan: &Plan,
+    outbox: Arc<Outbox>,
+    letters: Vec<Letter>,
+) -> Result<Resent, ResendError> {
+    let secrets = Secrets::read(plan).map_err(ResendError::Suite)?;
+    let (incidents, _reported) = Incidents::channel();
+    let session = Session::new(plan, &secrets, folder, &run.id, incidents)?;
+    let (_stop, stopped) = watch::channel(false);
+    let (_until, until) = watch::channel(Some(Instant::now() + TOGETHER));
+    let mut senders = BTreeMap::new();
+    for (part, reporter) in plan.reporters.iter().zip(&plan.suite.reporters) {
+        let environment = session.environment(part, &reporter.plugin, Tags::default());
+        let sender = environment.and_then(|(mut context, threads)| {
+            context.delivery = Some(Delivery { outbox: Arc::clone(&outbox), patience: PATIENCE, until: until.clone() });
+            let worker = threads.worker(stopped.clone(), false)?;
+            Ok(Resender::new(&part.plugin, worker, Arc::new(context)))
+        });
+        senders.insert(part.name.as_str(), sender);
+    }
+    let mut resent = Resent::default();
+    for letter in letters {
+        let sent = match senders.get(letter.reporter.as_str()) {
+            Some(Ok(sender)) => sender.resend(&letter).await,
+            Some(Err(why)) => Err(why.to_string()),
+            None => Err("the suite has no such reporter any more".to_owned()),
+        };
+        match sent {
+            Ok(()) => resent.arrived += 1,
+            Err(why) => resent.failed.push(format!("{}: {}: {why}", letter.reporter, letter.key)),
+        }
+    }
+    Ok(resent)
+}
