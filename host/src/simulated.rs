@@ -9,7 +9,7 @@ pub fn config(wanted: &Simulated) -> SimConfig {
     SimConfig {
         seed: wanted.seed,
         slots: wanted.slots as usize,
-        create_rate: wanted.create_rate.map_or(0.0, kperf_suite::Rate::per_second),
+        create_rate: wanted.create_rate.map_or(0.0, kperf_schedule::Rate::as_per_second),
         create_burst: wanted.create_burst,
         pickup: wanted.pickup,
         schedule: wanted.schedule,
@@ -36,7 +36,7 @@ pub fn config(wanted: &Simulated) -> SimConfig {
         multi_user: wanted.multi_user,
         // The suite has checked them.
         denied: wanted.denied.iter().filter_map(|denial| denial.parse().ok()).collect(),
-        authorize_rate: wanted.authorize_rate.map_or(0.0, kperf_suite::Rate::per_second),
+        authorize_rate: wanted.authorize_rate.map_or(0.0, kperf_schedule::Rate::as_per_second),
         authorize_burst: wanted.authorize_burst,
         namespace: wanted.namespace.clone(),
         prefill: Prefill {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kperf_load::Pacer;
 use kperf_plugin::Engine;
+use kperf_schedule::Pacer;
 use kperf_suite::{AxisValue, Cell, Cells, Diagnostics, Source, Suite};
 use serde_json::Value;
 

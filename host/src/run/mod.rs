@@ -31,12 +31,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kperf_load::{Progress, Shared, Slice, signals};
+use kperf_load::{Progress, Shared, signals};
 use kperf_metrics::{Registry, Tags};
 use kperf_plugin::{
     Book, CallError, Facts, Incident, Incidents, Isolation, Ledger, LedgerError, Outbox, Outcome, PluginContext,
     Records, Runner,
 };
+use kperf_schedule::Slice;
 use kperf_suite::{Diagnostics, Double, PluginUse, Scenario};
 use tokio::sync::{mpsc, watch};
 

@@ -5,11 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kperf_load::{Counts, Pacer, Phase, Progress, Shared, Target};
+use kperf_load::{Counts, Phase, Progress, Shared};
 use kperf_metrics::{
     Builtin, Delta, Evaluation, Histogram, Interval, Registry, SeriesId, SeriesLimit, Shard, Tags, Totals, Unit,
 };
 use kperf_plugin::{Event, Facts, Incident, ScenarioWindow, Window};
+use kperf_schedule::{LoadLevel, Pacer};
 use tokio::sync::{mpsc, watch};
 
 use super::exports::Exports;
@@ -532,10 +533,10 @@ impl Watched<'_> {
                 None => (elapsed.as_secs_f64() / planned.as_secs_f64().max(1e-9)).min(1.0),
             },
             stage: (stage.index + 1, stage.count),
-            target: match (&self.search, self.pacer.target(elapsed)) {
+            target: match (&self.search, self.pacer.level(elapsed)) {
                 (Some(search), _) => search.doing(),
-                (None, Target::Users(users)) => crate::plan::plural(users, "user"),
-                (None, Target::PerSecond(rate)) => format!("{}/s", crate::terminal::count(rate)),
+                (None, LoadLevel::Users(users)) => crate::plan::plural(users, "user"),
+                (None, LoadLevel::Arrivals(rate)) => format!("{}/s", crate::terminal::count(rate.as_per_second())),
             },
             users: counts.active.into(),
             iterations: counts.finished,

@@ -67,7 +67,7 @@ impl Run<'_> {
             };
             let limits = &wanted.plugin.limits;
             let each = wanted.interval.as_secs_f64().max(1.0);
-            let book = Book::new(planned, lender, messages.clone(), (limits.samples.per_second() * each) as usize);
+            let book = Book::new(planned, lender, messages.clone(), (limits.samples.as_per_second() * each) as usize);
             let book = book.map_err(|message| (name.clone(), message))?;
             book.log(sink);
             let handle = watch(&name, session, book, wanted.interval);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kperf_load::{Finished, Iteration, Phase, Progress, Schedule, Shared, Signals, Slice, User, Users, drive};
+use kperf_load::{Finished, Iteration, Phase, Progress, Shared, Signals, User, Users, drive};
 use kperf_metrics::{Builtin, Interval, SeriesId, Shard};
 use kperf_plugin::{IterationOutcome, Plugin, PluginContext, Record, Runner, RunnerPool, WorkerContext};
+use kperf_schedule::{Schedule, Slice};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 

@@ -1,10 +1,10 @@
 //! The closed loop: keeps as many users at work as the pacer asks for; each user starts its own iterations.
 
-use crate::Executor;
 use crate::crew::{Member, Occupant, Roster, Seat};
 use crate::drive::{Ending, Run, Shared};
 use crate::signal::Phase;
 use crate::user::{Iteration, User, Users};
+use kperf_schedule::Executor;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;

@@ -5,8 +5,9 @@
 //! dropped only when its time is up. What was cut off is counted where the seat is given up ([`Occupant`]), so that no way
 //! out of a task, a panic included, can miss it.
 
+use crate::Progress;
 use crate::signal::{Phase, Signals};
-use crate::{Executor, Progress};
+use kperf_schedule::Executor;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;

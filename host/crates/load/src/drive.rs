@@ -5,7 +5,8 @@ use crate::crew::{Crew, Roster};
 use crate::open::open;
 use crate::signal::Signals;
 use crate::timer::Timer;
-use crate::{CapacitySearch, Executor, Pacer, Progress, Rate, Schedule, Slice, Users};
+use crate::{Progress, Users};
+use kperf_schedule::{CapacitySearch, Executor, Pacer, Rate, Schedule, Slice};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,13 +15,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// What the workers of a capacity search are to do next. A later order ends the one before, carried out or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Order {
     /// Start nothing.
     Wait,
     /// Start arrivals at a constant rate.
-    Step {
-        /// When, from the schedule's start on. Ahead by enough that every worker hears of it in time.
+    Trial {
+        /// When, from the schedule's start on. Ahead by enough that every worker sees it in time.
         start: Duration,
         /// How often.
         rate: Rate,

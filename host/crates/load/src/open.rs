@@ -6,12 +6,13 @@
 //!
 //! A capacity search is the same loop, run once for each order on the same users.
 
+use crate::Progress;
 use crate::crew::{Member, Occupant, Roster, Seat};
 use crate::drive::{Ending, Order, Run};
 use crate::signal::Phase;
 use crate::timer::Timer;
 use crate::user::{Iteration, User, Users};
-use crate::{Pacer, Progress};
+use kperf_schedule::Pacer;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -126,7 +127,7 @@ pub(crate) async fn open<U: Users>(
             let cut = match order {
                 Order::End => break (Ending::Completed, Instant::now()),
                 Order::Wait => None,
-                Order::Step { start, rate, duration } => {
+                Order::Trial { start, rate, duration } => {
                     let pacer = Pacer::constant(rate, duration);
                     arrivals(run, &mut pool, &pacer, run.start + start, &mut timer, next.as_mut()).await
                 }

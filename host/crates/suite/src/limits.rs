@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use kperf_schedule::Rate;
+
 use crate::{
     node::Node,
-    rate::Rate,
     reader::{Leaf, Reader, Section},
     size::Size,
     spec::{COUNT, KeySpec, Kind, Need, SOME_DURATION, TableSpec},

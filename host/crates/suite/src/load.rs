@@ -1,11 +1,12 @@
-//! `[scenario.load]`: the shape of the load, in the words of k6's executors.
+//! `[scenario.load]`: how iterations are started, in the words of k6's executors.
 
 use std::time::Duration;
+
+use kperf_schedule::{CapacitySearch, Executor, Rate, SearchPlan, Stage};
 
 use crate::{
     duration::DurationText,
     node::Node,
-    rate::Rate,
     reader::{Complaint, Leaf, Reader, Section},
     share::Share,
     spec::{COUNT, COUNT_OR_NONE, DURATION, KeySpec, Kind, Need, SOME_DURATION, TableSpec},
@@ -16,162 +17,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Load {
     /// The executor and its numbers.
-    pub shape: Shape,
+    pub executor: Executor,
     /// How long running iterations may take to end once no more are started.
     pub graceful_stop: Duration,
-}
-
-/// An executor and its numbers. The first four are closed: a user starts its next iteration when the last one has ended. The
-/// others are open: iterations start at their time, whatever became of the ones before.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Shape {
-    /// So many users for so long.
-    ConstantVus {
-        /// Virtual users.
-        vus: u32,
-        /// How long iterations are started.
-        duration: Duration,
-        /// The pause of a user between two iterations.
-        think_time: Duration,
-    },
-    /// A number of users that changes in stages, linearly within each.
-    RampingVus {
-        /// Users at the start.
-        start_vus: u32,
-        /// One after the other; together longer than zero.
-        stages: Vec<Stage<u32>>,
-        /// How long a user that is no longer wanted may take to end its iteration.
-        graceful_ramp_down: Duration,
-        /// The pause of a user between two iterations.
-        think_time: Duration,
-    },
-    /// So many iterations by each user.
-    PerVuIterations {
-        /// Virtual users.
-        vus: u32,
-        /// Iterations of each user.
-        iterations: u32,
-        /// No iteration starts after this.
-        max_duration: Duration,
-        /// The pause of a user between two iterations.
-        think_time: Duration,
-    },
-    /// So many iterations by all users together.
-    SharedIterations {
-        /// Virtual users.
-        vus: u32,
-        /// Iterations of all users together; at least `vus`.
-        iterations: u32,
-        /// No iteration starts after this.
-        max_duration: Duration,
-        /// The pause of a user between two iterations.
-        think_time: Duration,
-    },
-    /// So many iterations start per second.
-    ConstantArrivalRate {
-        /// Starts of iterations; above zero.
-        rate: Rate,
-        /// How long iterations are started.
-        duration: Duration,
-        /// Users that are ready from the start.
-        pre_allocated_vus: u32,
-        /// The most users; at least `pre_allocated_vus`.
-        max_vus: u32,
-    },
-    /// A rate of starts that changes in stages, linearly within each.
-    RampingArrivalRate {
-        /// The rate at the start.
-        start_rate: Rate,
-        /// One after the other; together longer than zero.
-        stages: Vec<Stage<Rate>>,
-        /// Users that are ready from the start.
-        pre_allocated_vus: u32,
-        /// The most users; at least `pre_allocated_vus`.
-        max_vus: u32,
-    },
-    /// The highest rate of starts at which the scenario's thresholds hold, found step by step.
-    CapacitySearch(CapacitySearch),
-}
-
-/// A search for the highest rate that the target carries.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CapacitySearch {
-    /// The first rate; above zero.
-    pub start_rate: Rate,
-    /// The highest rate that is tried; at least `start_rate`.
-    pub max_rate: Rate,
-    /// How long a rate is held and judged, `settle` included; whole seconds.
-    pub step: Duration,
-    /// The first part of a step, which is not judged; whole seconds, less than `step`.
-    pub settle: Duration,
-    /// What the rate is multiplied with while everything holds; above one.
-    pub growth: f64,
-    /// How far apart the highest rate that held and the lowest that broke may be in the end.
-    pub precision: Share,
-    /// How often the one has to hold and the other to break.
-    pub confirm: u32,
-    /// The longest pause after a step that broke, while running iterations end.
-    pub recover: Duration,
-    /// No step starts after this.
-    pub max_duration: Duration,
-    /// Users that are ready from the start.
-    pub pre_allocated_vus: u32,
-    /// The most users; at least `pre_allocated_vus`.
-    pub max_vus: u32,
-}
-
-/// A stretch of time at whose end the load has reached `target`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stage<T> {
-    /// How long; zero jumps.
-    pub duration: Duration,
-    /// Users, or iterations started.
-    pub target: T,
-}
-
-impl Load {
-    /// The executor's name in the suite.
-    #[must_use]
-    pub fn executor(&self) -> &'static str {
-        match self.shape {
-            Shape::ConstantVus { .. } => "constant-vus",
-            Shape::RampingVus { .. } => "ramping-vus",
-            Shape::PerVuIterations { .. } => "per-vu-iterations",
-            Shape::SharedIterations { .. } => "shared-iterations",
-            Shape::ConstantArrivalRate { .. } => "constant-arrival-rate",
-            Shape::RampingArrivalRate { .. } => "ramping-arrival-rate",
-            Shape::CapacitySearch(_) => "capacity-search",
-        }
-    }
-
-    /// The most virtual users that run at once.
-    #[must_use]
-    pub fn max_vus(&self) -> u32 {
-        match &self.shape {
-            Shape::ConstantVus { vus, .. }
-            | Shape::PerVuIterations { vus, .. }
-            | Shape::SharedIterations { vus, .. } => *vus,
-            Shape::RampingVus { start_vus, stages, .. } => {
-                stages.iter().map(|stage| stage.target).fold(*start_vus, u32::max)
-            }
-            Shape::ConstantArrivalRate { max_vus, .. }
-            | Shape::RampingArrivalRate { max_vus, .. }
-            | Shape::CapacitySearch(CapacitySearch { max_vus, .. }) => *max_vus,
-        }
-    }
-
-    /// The longest time in which iterations are started, without `graceful_stop`.
-    #[must_use]
-    pub fn longest(&self) -> Duration {
-        match &self.shape {
-            Shape::ConstantVus { duration, .. } | Shape::ConstantArrivalRate { duration, .. } => *duration,
-            Shape::PerVuIterations { max_duration, .. }
-            | Shape::SharedIterations { max_duration, .. }
-            | Shape::CapacitySearch(CapacitySearch { max_duration, .. }) => *max_duration,
-            Shape::RampingVus { stages, .. } => total(stages),
-            Shape::RampingArrivalRate { stages, .. } => total(stages),
-        }
-    }
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -385,8 +233,8 @@ pub(crate) fn read_load(reader: &mut Reader<'_>, node: &Node) -> Option<Load> {
     };
     let (_, spec) = executors().find(|(known, _)| *known == name)?;
     let section = reader.section_of(spec, table, node.span, |key| elsewhere(key, spec));
-    let shape = read_shape(reader, &section, &name)?;
-    Some(Load { shape, graceful_stop: reader.value(&section, "graceful_stop") })
+    let executor = read_executor(reader, &section, &name)?;
+    Some(Load { executor, graceful_stop: reader.value(&section, "graceful_stop") })
 }
 
 /// Which executors have `key`, if it isn't more likely misspelt.
@@ -399,44 +247,44 @@ fn elsewhere(key: &str, here: &TableSpec) -> Option<String> {
     Some(format!("`{key}` belongs to {}; this executor has {}", suggest::list(&owners), suggest::list(&known)))
 }
 
-fn read_shape(reader: &mut Reader<'_>, section: &Section<'_>, executor: &str) -> Option<Shape> {
+fn read_executor(reader: &mut Reader<'_>, section: &Section<'_>, name: &str) -> Option<Executor> {
     // Asked for by every executor's section, so that it counts as read.
     reader.find(section, "executor");
-    Some(match executor {
-        "constant-vus" => Shape::ConstantVus {
+    Some(match name {
+        "constant-vus" => Executor::ConstantVus {
             vus: reader.value(section, "vus"),
             duration: reader.value(section, "duration"),
             think_time: reader.value(section, "think_time"),
         },
-        "ramping-vus" => Shape::RampingVus {
+        "ramping-vus" => Executor::RampingVus {
             start_vus: reader.value(section, "start_vus"),
             stages: read_stages(reader, section, &STAGE_VUS),
             graceful_ramp_down: reader.value(section, "graceful_ramp_down"),
             think_time: reader.value(section, "think_time"),
         },
-        "per-vu-iterations" => Shape::PerVuIterations {
+        "per-vu-iterations" => Executor::PerVuIterations {
             vus: reader.value(section, "vus"),
-            iterations: reader.value(section, "iterations"),
+            iterations: reader.value::<u32>(section, "iterations").into(),
             max_duration: reader.value(section, "max_duration"),
             think_time: reader.value(section, "think_time"),
         },
         "shared-iterations" => {
-            let (vus, iterations) = (reader.value(section, "vus"), reader.value(section, "iterations"));
+            let (vus, iterations): (u32, u32) = (reader.value(section, "vus"), reader.value(section, "iterations"));
             if iterations < vus && iterations > 0 {
                 let span = section.table.get("iterations").map_or(section.span, |node| node.span);
                 let help = format!("set `iterations` to at least {vus}, or use `per-vu-iterations`");
                 reader.report(span, format!("{iterations} iterations are not enough for {vus} users"), help);
             }
-            Shape::SharedIterations {
+            Executor::SharedIterations {
                 vus,
-                iterations,
+                iterations: iterations.into(),
                 max_duration: reader.value(section, "max_duration"),
                 think_time: reader.value(section, "think_time"),
             }
         }
         "constant-arrival-rate" => {
             let (pre_allocated_vus, max_vus) = read_open_vus(reader, section);
-            Shape::ConstantArrivalRate {
+            Executor::ConstantArrivalRate {
                 rate: reader.value(section, "rate"),
                 duration: reader.value(section, "duration"),
                 pre_allocated_vus,
@@ -445,14 +293,14 @@ fn read_shape(reader: &mut Reader<'_>, section: &Section<'_>, executor: &str) ->
         }
         "ramping-arrival-rate" => {
             let (pre_allocated_vus, max_vus) = read_open_vus(reader, section);
-            Shape::RampingArrivalRate {
+            Executor::RampingArrivalRate {
                 start_rate: reader.value(section, "start_rate"),
                 stages: read_stages(reader, section, &STAGE_RATE),
                 pre_allocated_vus,
                 max_vus,
             }
         }
-        "capacity-search" => Shape::CapacitySearch(read_search(reader, section)),
+        "capacity-search" => Executor::CapacitySearch(read_search(reader, section)),
         _ => return None,
     })
 }
@@ -467,21 +315,21 @@ fn read_search(reader: &mut Reader<'_>, section: &Section<'_>) -> CapacitySearch
     let (pre_allocated_vus, max_vus) = read_open_vus(reader, section);
     let start_rate: Rate = reader.value(section, "start_rate");
     let max_rate: Rate = reader.value(section, "max_rate");
-    if max_rate.per_second() < start_rate.per_second() && !max_rate.is_zero() {
+    if max_rate.as_per_second() < start_rate.as_per_second() && !max_rate.is_zero() {
         let message = format!("`max_rate` is {max_rate}, less than the {start_rate} of `start_rate`");
         report_key(reader, section, "max_rate", message, "the search goes up from `start_rate`".to_owned());
     }
-    let step: Duration = reader.value(section, "step");
-    let quarter = Duration::from_secs(step.as_secs().div_ceil(4)).min(step.saturating_sub(SECOND));
+    let trial: Duration = reader.value(section, "step");
+    let quarter = Duration::from_secs(trial.as_secs().div_ceil(4)).min(trial.saturating_sub(SECOND));
     let settle = reader.optional(section, "settle").unwrap_or(quarter);
-    for (key, length) in [("step", step), ("settle", settle)] {
+    for (key, length) in [("step", trial), ("settle", settle)] {
         if length.subsec_nanos() > 0 {
             let message = format!("`{key}` is {}, not a number of whole seconds", DurationText(length));
             report_key(reader, section, key, message, "samples are cut into steps at full seconds".to_owned());
         }
     }
-    if settle + SECOND > step && !step.is_zero() {
-        let message = format!("`settle` leaves nothing to judge of a step of {}", DurationText(step));
+    if settle + SECOND > trial && !trial.is_zero() {
+        let message = format!("`settle` leaves nothing to judge of a step of {}", DurationText(trial));
         let key = if section.table.get("settle").is_some() { "settle" } else { "step" };
         report_key(reader, section, key, message, "at least one second of a step has to be judged".to_owned());
     }
@@ -496,13 +344,15 @@ fn read_search(reader: &mut Reader<'_>, section: &Section<'_>) -> CapacitySearch
         report_key(reader, section, "precision", format!("a precision of {precision} is below 1%"), help);
     }
     CapacitySearch {
-        start_rate,
-        max_rate,
-        step,
+        plan: SearchPlan {
+            start: start_rate,
+            max: max_rate,
+            growth,
+            precision: precision.ratio(),
+            confirm: reader.value(section, "confirm"),
+        },
+        trial,
         settle,
-        growth,
-        precision,
-        confirm: reader.value(section, "confirm"),
         recover: reader.value(section, "recover"),
         max_duration: reader.value(section, "max_duration"),
         pre_allocated_vus,

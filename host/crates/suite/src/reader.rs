@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, ops::Range, time::Duration};
 
+use kperf_schedule::Rate;
 use url::Url;
 
 use crate::{
     diagnostic::Diagnostic,
     duration::parse_duration,
     node::{Node, Table, Value},
-    rate::Rate,
     share::Share,
     size::Size,
     source::{Origin, Sources, Span},

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use kperf_metrics::Builtin;
+use kperf_schedule::Executor;
 
 use crate::{
-    load::{LOADS, Load, Shape, read_load},
+    load::{LOADS, Load, read_load},
     node::Node,
     plugin_use::{self, Known, PluginUse, read_plugin_use},
     reader::{Reader, Section},
@@ -127,7 +128,7 @@ pub(crate) fn read_scenario(reader: &mut Reader<'_>, node: &Node, known: &Known<
     let iteration_timeout = reader.optional(&section, "iteration_timeout");
     let thresholds = read_thresholds(reader, &section, "thresholds");
     let plugin = plugin?;
-    if let Some(Load { shape: Shape::CapacitySearch(_), .. }) = &load {
+    if let Some(Load { executor: Executor::CapacitySearch(_), .. }) = &load {
         check_search(reader, node, &thresholds);
     }
     let thresholds = thresholds.into_iter().map(|threshold| threshold.within(&plugin.name.value)).collect();

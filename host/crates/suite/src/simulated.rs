@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use kperf_schedule::Rate;
+
 use crate::{
     node::Node,
-    rate::Rate,
     reader::{Reader, Section},
     share::Share,
     spec::{COUNT, COUNT_OR_NONE, DURATION, KeySpec, Kind, Need, TableSpec},

@@ -2,7 +2,8 @@
 //! millisecond that tokio's timers round to).
 
 use super::*;
-use crate::{Iteration, Phase, Rate, Stage, User, signals};
+use crate::{Iteration, Phase, User, signals};
+use kperf_schedule::{SearchPlan, Stage};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use tokio::runtime::{Builder, LocalOptions};
@@ -152,7 +153,7 @@ fn run_whole(executor: Executor, graceful_stop: Duration, busy: Duration, events
 }
 
 fn arrivals(rate: u64, duration: Duration, pre_allocated_vus: u32, max_vus: u32) -> Executor {
-    Executor::ConstantArrivalRate { rate: Rate::per_second(rate), duration, pre_allocated_vus, max_vus }
+    Executor::ConstantArrivalRate { rate: Rate::per_second(rate as f64), duration, pre_allocated_vus, max_vus }
 }
 
 fn constant(vus: u32, duration: Duration, think_time: Duration) -> Executor {
@@ -198,7 +199,7 @@ fn arrivals_without_a_free_user_are_dropped_and_counted() {
 
 #[test]
 fn ramping_arrivals_start_when_the_pacer_says() {
-    let stages = vec![Stage { duration: seconds(10), target: Rate::per_second(100) }];
+    let stages = vec![Stage { duration: seconds(10), target: Rate::per_second(100.0) }];
     let executor = Executor::RampingArrivalRate { start_rate: Rate::ZERO, stages, pre_allocated_vus: 1, max_vus: 1 };
     let pacer = Pacer::new(&executor);
     let outcome = run_whole(executor, seconds(1), Duration::ZERO, &[]);
@@ -310,7 +311,8 @@ fn slices_add_up_to_the_whole() {
             let open = run_slices(&schedule(arrivals(rate, seconds(3), vus, vus)), count, Duration::ZERO, &[]);
             let mut dues: Vec<_> = open.iter().flat_map(|outcome| outcome.log.dues.borrow().clone()).collect();
             dues.sort_unstable();
-            let ideal: Vec<_> = (0..rate * 3).map(|k| millis(500) + Rate::per_second(rate).due(k).unwrap()).collect();
+            let pacer = Pacer::constant(Rate::per_second(rate as f64), seconds(3));
+            let ideal: Vec<_> = (0..rate * 3).map(|k| millis(500) + pacer.due(k).unwrap()).collect();
             let workers_without_users = count > vus;
             assert!(workers_without_users || dues == ideal, "{count} slices of {rate}/s: {} arrivals", dues.len());
             let all: u64 = open.iter().map(|outcome| outcome.counts.started + outcome.counts.dropped).sum();
@@ -455,23 +457,29 @@ fn the_real_timer_starts_every_arrival_and_none_early() {
 }
 
 fn search(pre_allocated_vus: u32, max_vus: u32) -> Schedule {
-    let plan = crate::SearchPlan { start: 1.0, max: 100.0, growth: 2.0, precision: 0.05, confirm: 2 };
-    let (step, settle, recover, max_duration) = (seconds(10), seconds(1), seconds(10), seconds(3600));
-    let search = CapacitySearch { plan, step, settle, recover, max_duration, pre_allocated_vus, max_vus };
+    let plan = SearchPlan {
+        start: Rate::per_second(1.0),
+        max: Rate::per_second(100.0),
+        growth: 2.0,
+        precision: 0.05,
+        confirm: 2,
+    };
+    let (trial, settle, recover, max_duration) = (seconds(10), seconds(1), seconds(10), seconds(3600));
+    let search = CapacitySearch { plan, trial, settle, recover, max_duration, pre_allocated_vus, max_vus };
     Schedule { executor: Executor::CapacitySearch(search), start: seconds(3), graceful_stop: seconds(30) }
 }
 
-fn step(start: Duration, rate: u64, duration: Duration) -> Order {
-    Order::Step { start, rate: Rate::per_second(rate), duration }
+fn trial(start: Duration, rate: u64, duration: Duration) -> Order {
+    Order::Trial { start, rate: Rate::per_second(rate as f64), duration }
 }
 
 #[test]
 fn orders_are_carried_out_one_after_the_other_by_all_workers_at_once() {
     let orders = [
-        (seconds(1), step(seconds(1), 10, seconds(5))),
-        (seconds(10), step(seconds(10), 20, seconds(5))),
+        (seconds(1), trial(seconds(1), 10, seconds(5))),
+        (seconds(10), trial(seconds(10), 20, seconds(5))),
         // Cut off after two of its five seconds.
-        (seconds(20), step(seconds(20), 10, seconds(5))),
+        (seconds(20), trial(seconds(20), 10, seconds(5))),
         (millis(24_950), Order::Wait),
         (seconds(30), Order::End),
     ];
@@ -494,7 +502,7 @@ fn a_search_stops_within_a_step_and_while_it_waits() {
     const STOP: Events = &[(seconds(5), Phase::StopStarting)];
     let waiting = run_ordered(&search(2, 2), 1, seconds(1), STOP, &[]).pop().unwrap();
     assert_eq!((waiting.finished.ending, waiting.counts.started), (Ending::Stopped, 0));
-    let orders = [(seconds(1), step(millis(500), 1, seconds(9)))];
+    let orders = [(seconds(1), trial(millis(500), 1, seconds(9)))];
     let within = run_ordered(&search(2, 2), 1, seconds(1), STOP, &orders).pop().unwrap();
     assert_eq!((within.finished.ending, within.counts.started, within.counts.finished), (Ending::Stopped, 2, 2));
 }

@@ -1,25 +1,26 @@
 //! Capacity search: which rate to try next, and what the tries have shown. Pure.
 //!
-//! In come outcomes of steps, each at a constant rate; out comes the next rate or the end. While everything holds, the rate
+//! In come outcomes of trials, each at a constant rate; out comes the next rate or the end. While everything holds, the rate
 //! grows by a factor; once something broke, the gap between the highest rate that held and the lowest that did not is halved
 //! until it is narrow; then both ends are tried again until each has been confirmed. Everything is decided from the tally of
 //! each rate, so a try that contradicts an earlier one only moves the ends, and the search goes on from there.
 
+use crate::Rate;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
-/// A step that says nothing is tried so many times in all before its rate counts as one that can't be made.
+/// A trial that says nothing is tried so many times in all before its rate counts as one that can't be made.
 const TRIES: u32 = 3;
-/// No search is longer: a guard for [`Search::steps_left`] and against a target that changes its mind for ever.
-const MOST_STEPS: usize = 200;
+/// No search is longer: a guard for [`Search::trials_left`] and against a target that changes its mind for ever.
+const MOST_TRIALS: usize = 200;
 
 /// What to search for, and how exactly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SearchPlan {
-    /// The first rate, in arrivals per second; above zero.
-    pub start: f64,
-    /// No higher rate is tried.
-    pub max: f64,
+    /// The first rate; above zero.
+    pub start: Rate,
+    /// The highest rate that is tried; at least `start`.
+    pub max: Rate,
     /// What the rate is multiplied with while everything holds; above one.
     pub growth: f64,
     /// The search is narrow enough when the lowest rate that broke is no more than this share above the highest that held.
@@ -28,9 +29,9 @@ pub struct SearchPlan {
     pub confirm: u32,
 }
 
-/// How a step went.
+/// How a trial went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StepOutcome {
+pub enum TrialOutcome {
     /// The target carried the rate.
     Held,
     /// It did not.
@@ -41,12 +42,12 @@ pub enum StepOutcome {
     Unsupported,
 }
 
-/// What the steps at one rate have shown.
+/// What the trials at one rate have shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tally {
     /// The rate, in arrivals per second.
     pub rate: f64,
-    /// How many steps held.
+    /// How many trials held.
     pub held: u32,
     /// How many broke.
     pub broke: u32,
@@ -58,12 +59,12 @@ pub struct Tally {
 
 /// Where a rate stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum RateState {
     Held,
     Broke,
     Unsupported,
     /// Has to be tried again before anything can be said.
-    Open,
+    Undecided,
 }
 
 impl Tally {
@@ -71,30 +72,30 @@ impl Tally {
         Self { rate, held: 0, broke: 0, unsure: 0, unsupported: 0 }
     }
 
-    fn standing(&self) -> Standing {
+    fn state(&self) -> RateState {
         // A tie is a rate that can't be relied on.
         match (self.held.cmp(&self.broke), self.held + self.broke) {
-            (Ordering::Greater, _) => Standing::Held,
-            (_, 1..) => Standing::Broke,
-            _ if self.unsupported > 0 || self.unsure >= TRIES => Standing::Unsupported,
-            _ => Standing::Open,
+            (Ordering::Greater, _) => RateState::Held,
+            (_, 1..) => RateState::Broke,
+            _ if self.unsupported > 0 || self.unsure >= TRIES => RateState::Unsupported,
+            _ => RateState::Undecided,
         }
     }
 
-    /// Whether further steps at this rate are not worth their time.
+    /// Whether further trials at this rate are not worth their time.
     fn is_settled(&self, confirm: u32) -> bool {
         let (held, broke) = (self.held, self.broke);
         held.abs_diff(broke) >= confirm
             || held + broke > 2 * confirm
             || self.unsure >= TRIES
-            || self.standing() == Standing::Unsupported
+            || self.state() == RateState::Unsupported
     }
 }
 
 /// Why a search is over, or that it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchState {
-    /// There are steps left.
+    /// There are trials left.
     Searching,
     /// The highest rate that held and a rate just above it that broke are both confirmed.
     Found,
@@ -112,36 +113,36 @@ pub struct Search {
     plan: SearchPlan,
     /// By rate, in rising order.
     tallies: Vec<Tally>,
-    steps: usize,
+    trials: usize,
 }
 
 impl Search {
     /// A search that has not tried anything.
     #[must_use]
     pub fn new(plan: SearchPlan) -> Self {
-        Self { plan, tallies: Vec::new(), steps: 0 }
+        Self { plan, tallies: Vec::new(), trials: 0 }
     }
 
-    /// Takes in how a step at `rate` went.
-    pub fn record(&mut self, rate: f64, outcome: StepOutcome) {
-        self.steps += 1;
+    /// Takes in how a trial at `rate` went.
+    pub fn record(&mut self, rate: f64, outcome: TrialOutcome) {
+        self.trials += 1;
         let at = self.tallies.partition_point(|tally| tally.rate < rate && !same(tally.rate, rate));
         if self.tallies.get(at).is_none_or(|tally| !same(tally.rate, rate)) {
             self.tallies.insert(at, Tally::new(rate));
         }
         let Some(tally) = self.tallies.get_mut(at) else { return };
         match outcome {
-            StepOutcome::Held => tally.held += 1,
-            StepOutcome::Broke => tally.broke += 1,
-            StepOutcome::Unsure => tally.unsure += 1,
-            StepOutcome::Unsupported => tally.unsupported += 1,
+            TrialOutcome::Held => tally.held += 1,
+            TrialOutcome::Broke => tally.broke += 1,
+            TrialOutcome::Unsure => tally.unsure += 1,
+            TrialOutcome::Unsupported => tally.unsupported += 1,
         }
     }
 
     /// The lowest rate that did not hold, whatever the reason.
     #[must_use]
     pub fn ceiling(&self) -> Option<&Tally> {
-        let beyond = |tally: &&Tally| matches!(tally.standing(), Standing::Broke | Standing::Unsupported);
+        let beyond = |tally: &&Tally| matches!(tally.state(), RateState::Broke | RateState::Unsupported);
         self.tallies.iter().find(beyond)
     }
 
@@ -149,20 +150,21 @@ impl Search {
     #[must_use]
     pub fn highest_held(&self) -> Option<&Tally> {
         let ceiling = self.ceiling().map_or(f64::INFINITY, |tally| tally.rate);
-        self.tallies.iter().rfind(|tally| tally.standing() == Standing::Held && tally.rate < ceiling)
+        self.tallies.iter().rfind(|tally| tally.state() == RateState::Held && tally.rate < ceiling)
     }
 
     /// The lowest rate that broke, if nothing below it failed for another reason.
     #[must_use]
     pub fn lowest_broken(&self) -> Option<&Tally> {
-        self.ceiling().filter(|tally| tally.standing() == Standing::Broke)
+        self.ceiling().filter(|tally| tally.state() == RateState::Broke)
     }
 
-    /// The rate of the next step, in arrivals per second, or why there is none.
+    /// The rate of the next trial, in arrivals per second, or why there is none.
     pub fn next(&self) -> ControlFlow<SearchState, f64> {
-        let SearchPlan { start, max, growth, precision, confirm } = self.plan;
-        if let Some(open) = self.tallies.iter().find(|tally| tally.standing() == Standing::Open) {
-            return ControlFlow::Continue(open.rate);
+        let SearchPlan { growth, precision, confirm, .. } = self.plan;
+        let (start, max) = (self.plan.start.as_per_second(), self.plan.max.as_per_second());
+        if let Some(undecided) = self.tallies.iter().find(|tally| tally.state() == RateState::Undecided) {
+            return ControlFlow::Continue(undecided.rate);
         }
         let again = |tally: &Tally| (!tally.is_settled(confirm)).then_some(tally.rate);
         let (rate, otherwise) = match (self.highest_held(), self.ceiling()) {
@@ -171,7 +173,7 @@ impl Search {
             (Some(held), None) => {
                 let grown = rounded(held.rate * growth);
                 let next = if grown > held.rate { grown } else { held.rate * growth };
-                // Not a step just short of the last one.
+                // Not a trial just short of the last one.
                 let next = if next * (1.0 + precision) >= max { max } else { next };
                 (Some(next), SearchState::Searching)
             }
@@ -188,7 +190,7 @@ impl Search {
             }
         };
         match rate {
-            Some(rate) if self.steps < MOST_STEPS => ControlFlow::Continue(rate),
+            Some(rate) if self.trials < MOST_TRIALS => ControlFlow::Continue(rate),
             _ => ControlFlow::Break(otherwise),
         }
     }
@@ -199,28 +201,28 @@ impl Search {
         self.next().break_value().unwrap_or(SearchState::Searching)
     }
 
-    /// About how many steps are left: as many as it takes if the capacity lies in the middle of where it may lie.
+    /// About how many trials are left: as many as it takes if the capacity lies in the middle of where it may lie.
     #[must_use]
-    pub fn steps_left(&self) -> usize {
-        let low = self.highest_held().map_or(self.plan.start, |tally| tally.rate);
-        let high = self.ceiling().map_or(self.plan.max, |tally| tally.rate);
+    pub fn trials_left(&self) -> usize {
+        let low = self.highest_held().map_or(self.plan.start.as_per_second(), |tally| tally.rate);
+        let high = self.ceiling().map_or(self.plan.max.as_per_second(), |tally| tally.rate);
         let capacity = (low * high).sqrt();
-        let mut trial = self.clone();
-        while let ControlFlow::Continue(rate) = trial.next() {
-            trial.record(rate, if rate <= capacity { StepOutcome::Held } else { StepOutcome::Broke });
+        let mut ahead = self.clone();
+        while let ControlFlow::Continue(rate) = ahead.next() {
+            ahead.record(rate, if rate <= capacity { TrialOutcome::Held } else { TrialOutcome::Broke });
         }
-        trial.steps - self.steps
+        ahead.trials - self.trials
     }
 }
 
 /// The end of a search in which nothing held.
 fn without(ceiling: &Tally) -> SearchState {
-    if ceiling.standing() == Standing::Broke { SearchState::StartBroke } else { SearchState::Unsupported }
+    if ceiling.state() == RateState::Broke { SearchState::StartBroke } else { SearchState::Unsupported }
 }
 
 /// The end of a search that is narrow enough.
 fn above(ceiling: &Tally) -> SearchState {
-    if ceiling.standing() == Standing::Broke { SearchState::Found } else { SearchState::Unsupported }
+    if ceiling.state() == RateState::Broke { SearchState::Found } else { SearchState::Unsupported }
 }
 
 fn same(a: f64, b: f64) -> bool {

@@ -1,4 +1,4 @@
-//! The shapes of load, named and meant as in k6. Only data: what they ask for is computed by [`crate::Pacer`].
+//! The executors, named and meant as in k6. Only data: what they ask for at a moment is computed by [`crate::Pacer`].
 
 use crate::{Rate, SearchPlan};
 use std::time::Duration;
@@ -51,8 +51,8 @@ pub enum Executor {
     SharedIterations {
         /// How many users.
         vus: u32,
-        /// How many iterations all users of this process do together. With several machines, give each its share
-        /// ([`crate::Slice::share`]): the heap does not reach across machines.
+        /// How many iterations all users of this process do together; at least `vus`. With several machines, give each its
+        /// share ([`crate::Slice::share`]): the heap does not reach across machines.
         iterations: u64,
         /// After this time no further iteration starts; those left over count as dropped.
         max_duration: Duration,
@@ -61,7 +61,7 @@ pub enum Executor {
     },
     /// Arrivals at a fixed rate; the first at once.
     ConstantArrivalRate {
-        /// How often.
+        /// Starts of iterations; above zero.
         rate: Rate,
         /// For how long.
         duration: Duration,
@@ -81,23 +81,22 @@ pub enum Executor {
         /// Users there may be when all are busy; never fewer than `pre_allocated_vus`. An arrival beyond them is dropped.
         max_vus: u32,
     },
-    /// Arrivals at constant rates, one after the other, each as somebody outside decides ([`crate::Shared::order`]).
+    /// Arrivals at constant rates, one trial after the other; a [`crate::Search`] decides on each rate.
     CapacitySearch(CapacitySearch),
 }
 
-/// A search for the highest rate that a target carries. The loop knows only the users and follows orders; the rest is for
-/// whoever gives them.
+/// A search for the highest rate that a target carries, in trials of one constant rate each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CapacitySearch {
     /// Which rates are tried.
     pub plan: SearchPlan,
-    /// How long a rate is held and judged, `settle` included.
-    pub step: Duration,
-    /// The first part of a step, which is not judged.
+    /// How long a trial takes, `settle` included; whole seconds.
+    pub trial: Duration,
+    /// The first part of a trial, which is not judged; whole seconds, less than `trial`.
     pub settle: Duration,
-    /// The longest pause after a step that broke, while running iterations end.
+    /// The longest pause after a trial that broke, while running iterations end.
     pub recover: Duration,
-    /// No step starts after this.
+    /// No trial starts after this.
     pub max_duration: Duration,
     /// Users made before the start.
     pub pre_allocated_vus: u32,
@@ -106,6 +105,20 @@ pub struct CapacitySearch {
 }
 
 impl Executor {
+    /// The name in a suite, which is k6's but for the capacity search.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ConstantVus { .. } => "constant-vus",
+            Self::RampingVus { .. } => "ramping-vus",
+            Self::PerVuIterations { .. } => "per-vu-iterations",
+            Self::SharedIterations { .. } => "shared-iterations",
+            Self::ConstantArrivalRate { .. } => "constant-arrival-rate",
+            Self::RampingArrivalRate { .. } => "ramping-arrival-rate",
+            Self::CapacitySearch(_) => "capacity-search",
+        }
+    }
+
     /// The most users this executor can have: also the most workers that are of use to it.
     #[must_use]
     pub fn max_users(&self) -> u32 {
@@ -164,7 +177,7 @@ mod tests {
         };
         assert_eq!((ramp.max_users(), ramp.is_open()), (9, false));
         let arrivals = Executor::ConstantArrivalRate {
-            rate: Rate::per_second(1),
+            rate: Rate::per_second(1.0),
             duration: Duration::from_secs(1),
             pre_allocated_vus: 5,
             max_vus: 2,

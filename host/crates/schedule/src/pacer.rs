@@ -1,7 +1,7 @@
 //! Decides when. Pure: every answer follows from the executor and a time since its start, so that it can be tested without a
 //! clock and asked by a display as well as by the loops.
 
-use crate::rate::nanoseconds;
+use crate::rate::{Spacing, nanoseconds};
 use crate::{Executor, Rate, Stage};
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ const ROUNDING: f64 = 1e-6;
 /// An executor as a function of time.
 #[derive(Debug, Clone)]
 pub struct Pacer {
-    shape: Shape,
+    model: Model,
     /// Where each stage ends; never empty.
     ends: Vec<Duration>,
 }
 
 #[derive(Debug, Clone)]
-enum Shape {
+enum Model {
     Users { from: u32, stages: Vec<Stage<u32>> },
-    Constant { rate: Rate, arrivals: u64 },
+    Constant { rate: Rate, spacing: Spacing, arrivals: u64 },
     Ramp { pieces: Vec<Piece>, arrivals: u64 },
 }
 
@@ -35,16 +35,16 @@ struct Piece {
     until: f64,
 }
 
-/// What an executor asks for at a moment.
+/// How much load an executor asks for at a moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Target {
+pub enum LoadLevel {
     /// This many users (closed model).
     Users(u32),
-    /// This many arrivals a second (open model).
-    PerSecond(f64),
+    /// Arrivals at this rate (open model).
+    Arrivals(Rate),
 }
 
-/// The stage that runs at a moment. Shapes without stages are one stage.
+/// The stage that runs at a moment. An executor without stages is one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StageAt {
     /// Which stage, from 0.
@@ -55,30 +55,31 @@ pub struct StageAt {
 
 impl Pacer {
     /// As many arrivals at `rate` as are due within `duration`.
-    pub(crate) fn constant(rate: Rate, duration: Duration) -> Self {
-        Self { shape: Shape::Constant { rate, arrivals: rate.arrivals_in(duration) }, ends: vec![duration] }
+    #[must_use]
+    pub fn constant(rate: Rate, duration: Duration) -> Self {
+        Self { model: Model::constant(rate, duration), ends: vec![duration] }
     }
 
     /// The pacer of all of an executor; slices are cut by the loops.
     #[must_use]
     pub fn new(executor: &Executor) -> Self {
-        let (shape, durations) = match executor {
+        let (model, durations) = match executor {
             Executor::ConstantVus { vus, duration, .. }
             | Executor::PerVuIterations { vus, max_duration: duration, .. }
             | Executor::SharedIterations { vus, max_duration: duration, .. } => (
-                Shape::Users { from: *vus, stages: vec![Stage { duration: *duration, target: *vus }] },
+                Model::Users { from: *vus, stages: vec![Stage { duration: *duration, target: *vus }] },
                 vec![*duration],
             ),
             Executor::RampingVus { start_vus, stages, .. } => {
-                (Shape::Users { from: *start_vus, stages: stages.clone() }, durations(stages))
+                (Model::Users { from: *start_vus, stages: stages.clone() }, durations(stages))
             }
             Executor::ConstantArrivalRate { rate, duration, .. } => {
-                (Shape::Constant { rate: *rate, arrivals: rate.arrivals_in(*duration) }, vec![*duration])
+                (Model::constant(*rate, *duration), vec![*duration])
             }
             Executor::RampingArrivalRate { start_rate, stages, .. } => (ramp(*start_rate, stages), durations(stages)),
             // Its rates are decided on the way.
             Executor::CapacitySearch(search) => {
-                (Shape::Constant { rate: Rate::ZERO, arrivals: 0 }, vec![search.max_duration])
+                (Model::constant(Rate::ZERO, search.max_duration), vec![search.max_duration])
             }
         };
         let mut ends: Vec<_> = durations
@@ -91,11 +92,11 @@ impl Pacer {
         if ends.is_empty() {
             ends.push(Duration::ZERO);
         }
-        Self { shape, ends }
+        Self { model, ends }
     }
 
     /// How long iterations are started, from the executor's start; without the graceful stop. The most it can take where
-    /// the number of iterations is given, or for how long steps of a search are started.
+    /// the number of iterations is given, or for how long trials of a search are started.
     #[must_use]
     pub fn total_duration(&self) -> Duration {
         self.ends.last().copied().unwrap_or_default()
@@ -108,17 +109,17 @@ impl Pacer {
         StageAt { index: self.ends.partition_point(|end| *end <= elapsed).min(count.saturating_sub(1)), count }
     }
 
-    /// What is asked for at `elapsed`: nothing from the end on.
+    /// How much load is asked for at `elapsed`: none from the end on.
     #[must_use]
-    pub fn target(&self, elapsed: Duration) -> Target {
+    pub fn level(&self, elapsed: Duration) -> LoadLevel {
         let over = elapsed >= self.total_duration();
-        match &self.shape {
-            Shape::Users { .. } => Target::Users(self.users(elapsed)),
-            _ if over => Target::PerSecond(0.0),
-            Shape::Constant { rate, .. } => Target::PerSecond(rate.as_per_second()),
-            Shape::Ramp { pieces, .. } => {
+        match &self.model {
+            Model::Users { .. } => LoadLevel::Users(self.users(elapsed)),
+            _ if over => LoadLevel::Arrivals(Rate::ZERO),
+            Model::Constant { rate, .. } => LoadLevel::Arrivals(*rate),
+            Model::Ramp { pieces, .. } => {
                 let running = pieces.iter().rev().find(|piece| piece.start <= elapsed);
-                Target::PerSecond(running.map_or(0.0, |piece| piece.rate_at(elapsed) * 1e9))
+                LoadLevel::Arrivals(running.map_or(Rate::ZERO, |piece| Rate::per_second(piece.rate_at(elapsed) * 1e9)))
             }
         }
     }
@@ -139,7 +140,7 @@ impl Pacer {
 
     /// The users at `elapsed` and when that next changes.
     fn line(&self, elapsed: Duration) -> Option<(u32, Duration)> {
-        let Shape::Users { from, stages } = &self.shape else { return None };
+        let Model::Users { from, stages } = &self.model else { return None };
         let mut from = *from;
         let mut start = Duration::ZERO;
         for (stage, end) in stages.iter().zip(&self.ends) {
@@ -163,9 +164,9 @@ impl Pacer {
     /// Open model: how many arrivals there are in all; none in the closed model.
     #[must_use]
     pub fn arrivals(&self) -> u64 {
-        match &self.shape {
-            Shape::Users { .. } => 0,
-            Shape::Constant { arrivals, .. } | Shape::Ramp { arrivals, .. } => *arrivals,
+        match &self.model {
+            Model::Users { .. } => 0,
+            Model::Constant { arrivals, .. } | Model::Ramp { arrivals, .. } => *arrivals,
         }
     }
 
@@ -180,15 +181,22 @@ impl Pacer {
         if k >= self.arrivals() {
             return None;
         }
-        match &self.shape {
-            Shape::Users { .. } => None,
-            Shape::Constant { rate, .. } => rate.due(k),
-            Shape::Ramp { pieces, .. } => {
+        match &self.model {
+            Model::Users { .. } => None,
+            Model::Constant { spacing, .. } => spacing.due(k),
+            Model::Ramp { pieces, .. } => {
                 let wanted = k as f64 + 1.0;
                 let at = pieces.partition_point(|piece| piece.until + ROUNDING < wanted);
                 pieces.get(at).map(|piece| piece.due(wanted))
             }
         }
+    }
+}
+
+impl Model {
+    fn constant(rate: Rate, duration: Duration) -> Self {
+        let spacing = rate.spacing();
+        Self::Constant { rate, spacing, arrivals: spacing.events_in(duration) }
     }
 }
 
@@ -211,7 +219,7 @@ fn durations<T>(stages: &[Stage<T>]) -> Vec<Duration> {
 }
 
 /// The pieces of a ramp; a stage without length only moves the rate.
-fn ramp(start_rate: Rate, stages: &[Stage<Rate>]) -> Shape {
+fn ramp(start_rate: Rate, stages: &[Stage<Rate>]) -> Model {
     let mut pieces = Vec::with_capacity(stages.len());
     let mut from = start_rate.as_per_second() / 1e9;
     let mut before = 0.0;
@@ -227,7 +235,7 @@ fn ramp(start_rate: Rate, stages: &[Stage<Rate>]) -> Shape {
         }
         from = to;
     }
-    Shape::Ramp { pieces, arrivals: (before + ROUNDING) as u64 }
+    Model::Ramp { pieces, arrivals: (before + ROUNDING) as u64 }
 }
 
 #[cfg(test)]
@@ -298,7 +306,7 @@ mod tests {
     #[test]
     fn constant_arrivals_are_evenly_due_from_the_start() {
         let pacer = Pacer::new(&Executor::ConstantArrivalRate {
-            rate: Rate::per_second(1000),
+            rate: Rate::per_second(1000.0),
             duration: millis(10_000),
             pre_allocated_vus: 1,
             max_vus: 1,
@@ -315,7 +323,7 @@ mod tests {
         // 0 to 100/s in 10 s is t^2 * 5 arrivals: 500; then 10 s of 100/s: 1000; then down to 0 in 10 s: 500.
         let pacer = arrivals(
             Rate::ZERO,
-            vec![stage(10, Rate::per_second(100)), stage(10, Rate::per_second(100)), stage(10, Rate::ZERO)],
+            vec![stage(10, Rate::per_second(100.0)), stage(10, Rate::per_second(100.0)), stage(10, Rate::ZERO)],
         );
         assert_eq!(pacer.arrivals(), 2_000);
         // (arrivals reached, milliseconds)
@@ -340,7 +348,7 @@ mod tests {
 
     #[test]
     fn a_ramp_without_slope_is_a_constant_rate() {
-        let minute = Rate::new(90, Duration::from_secs(60)).unwrap();
+        let minute = "90/m".parse().unwrap();
         let pacer = arrivals(minute, vec![stage(60, minute)]);
         assert_eq!(pacer.arrivals(), 90);
         for k in 0..90 {
@@ -353,24 +361,24 @@ mod tests {
     fn jumps_and_silent_stages_have_no_arrivals() {
         let pacer = arrivals(
             Rate::ZERO,
-            vec![stage(5, Rate::ZERO), stage(0, Rate::per_second(10)), stage(1, Rate::per_second(10))],
+            vec![stage(5, Rate::ZERO), stage(0, Rate::per_second(10.0)), stage(1, Rate::per_second(10.0))],
         );
         assert_eq!(pacer.arrivals(), 10);
         assert!(pacer.due(0).unwrap().abs_diff(millis(5_100)) < Duration::from_micros(1));
-        assert_eq!(pacer.target(millis(4_999)), Target::PerSecond(0.0));
-        assert_eq!(pacer.target(millis(6_000)), Target::PerSecond(0.0));
-        let Target::PerSecond(rate) = pacer.target(millis(5_500)) else { panic!("an open shape has a rate") };
-        assert!((rate - 10.0).abs() < 1e-9);
+        assert_eq!(pacer.level(millis(4_999)), LoadLevel::Arrivals(Rate::ZERO));
+        assert_eq!(pacer.level(millis(6_000)), LoadLevel::Arrivals(Rate::ZERO));
+        let LoadLevel::Arrivals(rate) = pacer.level(millis(5_500)) else { panic!("an open model has a rate") };
+        assert!((rate.as_per_second() - 10.0).abs() < 1e-9);
     }
 
     #[test]
-    fn stages_and_targets_are_told_for_display() {
+    fn stages_and_levels_are_told_for_display() {
         let pacer = users(2, vec![stage(1, 4), stage(0, 8), stage(1, 8)]);
         assert_eq!(pacer.stage(millis(0)), StageAt { index: 0, count: 3 });
         assert_eq!(pacer.stage(millis(1_000)), StageAt { index: 2, count: 3 });
         assert_eq!(pacer.stage(millis(9_000)), StageAt { index: 2, count: 3 });
-        assert_eq!(pacer.target(millis(500)), Target::Users(3));
-        assert_eq!(pacer.target(millis(1_500)), Target::Users(8));
+        assert_eq!(pacer.level(millis(500)), LoadLevel::Users(3));
+        assert_eq!(pacer.level(millis(1_500)), LoadLevel::Users(8));
         let empty = users(2, Vec::new());
         assert_eq!((empty.total_duration(), empty.stage(millis(0)).index), (Duration::ZERO, 0));
     }

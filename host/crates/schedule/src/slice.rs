@@ -47,12 +47,14 @@ impl Slice {
     }
 
     /// The number in the whole of this slice's `local`-th item.
-    pub(crate) fn number(self, local: u64) -> u64 {
+    #[must_use]
+    pub fn number(self, local: u64) -> u64 {
         local.saturating_mul(u64::from(self.count)).saturating_add(u64::from(self.index))
     }
 
     /// As [`Self::number`], of a user.
-    pub(crate) fn user(self, local: u32) -> u32 {
+    #[must_use]
+    pub fn user(self, local: u32) -> u32 {
         local.saturating_mul(self.count).saturating_add(self.index)
     }
 }

@@ -2,14 +2,20 @@
 
 use super::*;
 
-const PLAN: SearchPlan = SearchPlan { start: 10.0, max: 1000.0, growth: 2.0, precision: 0.05, confirm: 2 };
+const PLAN: SearchPlan = SearchPlan {
+    start: Rate::per_second(10.0),
+    max: Rate::per_second(1000.0),
+    growth: 2.0,
+    precision: 0.05,
+    confirm: 2,
+};
 
 /// Plays a search against a target; the rates tried and how it ended.
-fn play(plan: SearchPlan, mut target: impl FnMut(f64) -> StepOutcome) -> (Vec<f64>, Search) {
+fn play(plan: SearchPlan, mut target: impl FnMut(f64) -> TrialOutcome) -> (Vec<f64>, Search) {
     let mut search = Search::new(plan);
     let mut rates = Vec::new();
     while let ControlFlow::Continue(rate) = search.next() {
-        assert!(rates.len() < MOST_STEPS, "no end: {rates:?}");
+        assert!(rates.len() < MOST_TRIALS, "no end: {rates:?}");
         rates.push(rate);
         search.record(rate, target(rate));
     }
@@ -17,8 +23,8 @@ fn play(plan: SearchPlan, mut target: impl FnMut(f64) -> StepOutcome) -> (Vec<f6
 }
 
 /// Carries rates up to its capacity.
-fn carries(capacity: f64) -> impl Fn(f64) -> StepOutcome {
-    move |rate| if rate <= capacity { StepOutcome::Held } else { StepOutcome::Broke }
+fn carries(capacity: f64) -> impl Fn(f64) -> TrialOutcome {
+    move |rate| if rate <= capacity { TrialOutcome::Held } else { TrialOutcome::Broke }
 }
 
 #[test]
@@ -33,11 +39,11 @@ fn it_grows_narrows_and_confirms_both_ends() {
 
 #[test]
 fn the_highest_rate_is_tried_exactly_and_confirmed() {
-    let plan = SearchPlan { max: 81.0, ..PLAN };
+    let plan = SearchPlan { max: Rate::per_second(81.0), ..PLAN };
     let (rates, search) = play(plan, carries(5000.0));
-    assert_eq!(rates, [10.0, 20.0, 40.0, 81.0, 81.0], "80 would be a step just short of the last one");
+    assert_eq!(rates, [10.0, 20.0, 40.0, 81.0, 81.0], "80 would be a trial just short of the last one");
     assert_eq!((search.state(), search.ceiling()), (SearchState::MaxHeld, None));
-    let only = SearchPlan { start: 10.0, max: 10.0, ..PLAN };
+    let only = SearchPlan { max: PLAN.start, ..PLAN };
     assert_eq!(play(only, carries(5000.0)).0, [10.0, 10.0]);
 }
 
@@ -48,7 +54,7 @@ fn a_start_that_breaks_is_confirmed_before_it_ends_the_search() {
     assert_eq!(search.highest_held(), None);
     let mut first = true;
     let (_, search) =
-        play(PLAN, |rate| if std::mem::take(&mut first) { StepOutcome::Broke } else { carries(100.0)(rate) });
+        play(PLAN, |rate| if std::mem::take(&mut first) { TrialOutcome::Broke } else { carries(100.0)(rate) });
     assert_eq!(search.state(), SearchState::Found, "a hiccup at the start is no answer");
     assert!((95.0..=100.0).contains(&search.highest_held().unwrap().rate));
 }
@@ -56,13 +62,9 @@ fn a_start_that_breaks_is_confirmed_before_it_ends_the_search() {
 #[test]
 fn a_hiccup_on_the_way_up_is_found_out_at_the_end() {
     let mut hiccup = true;
-    let (rates, search) =
-        play(
-            PLAN,
-            |rate| {
-                if rate == 40.0 && std::mem::take(&mut hiccup) { StepOutcome::Broke } else { carries(300.0)(rate) }
-            },
-        );
+    let (rates, search) = play(PLAN, |rate| {
+        if rate == 40.0 && std::mem::take(&mut hiccup) { TrialOutcome::Broke } else { carries(300.0)(rate) }
+    });
     assert_eq!(rates[..3], [10.0, 20.0, 40.0]);
     assert_eq!(search.state(), SearchState::Found);
     let held = search.highest_held().unwrap();
@@ -76,7 +78,7 @@ fn what_held_by_luck_falls_when_it_is_confirmed() {
         play(
             PLAN,
             |rate| {
-                if rate == 80.0 && std::mem::take(&mut luck) { StepOutcome::Held } else { carries(60.0)(rate) }
+                if rate == 80.0 && std::mem::take(&mut luck) { TrialOutcome::Held } else { carries(60.0)(rate) }
             },
         );
     let held = search.highest_held().unwrap();
@@ -89,23 +91,23 @@ fn a_step_that_says_nothing_is_tried_again_and_then_taken_as_not_to_be_made() {
     let (rates, search) = play(PLAN, |rate| {
         if rate == 20.0 && doubts > 0 {
             doubts -= 1;
-            return StepOutcome::Unsure;
+            return TrialOutcome::Unsure;
         }
         carries(50.0)(rate)
     });
     assert_eq!((&rates[..4], search.state()), (&[10.0, 20.0, 20.0, 20.0][..], SearchState::Found));
-    let (rates, search) = play(PLAN, |rate| if rate > 30.0 { StepOutcome::Unsure } else { StepOutcome::Held });
+    let (rates, search) = play(PLAN, |rate| if rate > 30.0 { TrialOutcome::Unsure } else { TrialOutcome::Held });
     assert_eq!(search.state(), SearchState::Unsupported);
     assert_eq!(search.lowest_broken(), None);
     assert!((28.0..=30.0).contains(&search.highest_held().unwrap().rate));
     assert_eq!(rates.iter().filter(|rate| **rate == 40.0).count(), 3);
-    let (rates, search) = play(PLAN, |_| StepOutcome::Unsupported);
+    let (rates, search) = play(PLAN, |_| TrialOutcome::Unsupported);
     assert_eq!((rates, search.state()), (vec![10.0], SearchState::Unsupported));
 }
 
 #[test]
 fn slow_rates_are_searched_like_fast_ones() {
-    let plan = SearchPlan { start: 7.0 / 3600.0, max: 1.0, ..PLAN };
+    let plan = SearchPlan { start: "7/h".parse().unwrap(), max: Rate::per_second(1.0), ..PLAN };
     let (rates, search) = play(plan, carries(0.05));
     assert_eq!(rates[0], 7.0 / 3600.0);
     let held = search.highest_held().unwrap().rate;
@@ -113,14 +115,14 @@ fn slow_rates_are_searched_like_fast_ones() {
 }
 
 #[test]
-fn the_steps_left_are_about_those_that_come() {
+fn the_trials_left_are_about_those_that_come() {
     let mut search = Search::new(PLAN);
-    assert!((8..=14).contains(&search.steps_left()), "{}", search.steps_left());
-    let mut left = search.steps_left();
+    assert!((8..=14).contains(&search.trials_left()), "{}", search.trials_left());
+    let mut left = search.trials_left();
     while let ControlFlow::Continue(rate) = search.next() {
         search.record(rate, carries(100.0)(rate));
-        assert!(search.steps_left() <= left + 1, "{} after {left}", search.steps_left());
-        left = search.steps_left();
+        assert!(search.trials_left() <= left + 1, "{} after {left}", search.trials_left());
+        left = search.trials_left();
     }
     assert_eq!(left, 0);
 }
@@ -140,7 +142,7 @@ impl Dice {
 }
 
 /// Whatever the capacity is: found within the precision when the target is exact, and within a few widths of the blur more
-/// when steps near the capacity go one way or the other.
+/// when trials near the capacity go one way or the other.
 #[test]
 fn the_capacity_of_any_target_is_found() {
     let mut dice = Dice(7);
@@ -159,10 +161,10 @@ fn the_capacity_of_any_target_is_found() {
             match dice.roll() {
                 roll if blur > 0.0 && roll < 0.02 && doubts < 2 => {
                     doubts += 1;
-                    StepOutcome::Unsure
+                    TrialOutcome::Unsure
                 }
-                _ if dice.roll() < chance => StepOutcome::Held,
-                _ => StepOutcome::Broke,
+                _ if dice.roll() < chance => TrialOutcome::Held,
+                _ => TrialOutcome::Broke,
             }
         });
         most = most.max(rates.len());
@@ -173,5 +175,5 @@ fn the_capacity_of_any_target_is_found() {
             (capacity * (1.0 - plan.precision - 4.0 * blur - 0.006), capacity * (1.0 + 4.0 * blur + 1e-9));
         assert!((low..=high).contains(&held), "{held} for {capacity}, {plan:?}: {rates:?}");
     }
-    assert!(most < 60, "{most} steps");
+    assert!(most < 60, "{most} trials");
 }
