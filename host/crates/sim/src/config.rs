@@ -1,4 +1,4 @@
-//! What can be set about the simulated server and the cluster behind it.
+//! Settings of the simulated server and of the cluster behind it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +30,7 @@ pub struct SimConfig {
     pub schedule: Duration,
     /// How long the first pull of an image takes; later pods with this image find it cached.
     pub image_pull: Duration,
-    /// What a pod whose image is cached spends on it.
+    /// The time of a pod with a cached image for it.
     pub image_pull_warm: Duration,
     /// Share of those later pods that must pull their image all the same, as on a fresh node, 0 to 1.
     pub cold_pulls: f64,
@@ -40,7 +40,7 @@ pub struct SimConfig {
     pub driver: Duration,
     /// How far the states that the API shows lag behind the workflow (the persistence agent's delay).
     pub report_lag: Duration,
-    /// How often the controller of recurring runs looks at all of them: the longest that a trigger waits to be seen.
+    /// How often the controller reconciles all recurring runs: the longest that a trigger waits.
     pub resync: Duration,
     /// After making a run, how long that controller leaves the recurring run alone.
     pub resync_after_run: Duration,
@@ -73,7 +73,7 @@ pub struct SimConfig {
     pub reset_rate: f64,
     /// Callers must identify themselves, and everything lives in namespaces.
     pub multi_user: bool,
-    /// Who may not act where; everybody else may act everywhere.
+    /// Users who may not act in a namespace; everybody else may act everywhere.
     pub denied: Vec<Denial>,
     /// Authorisations per second in multi-user mode, a token bucket as for creations. None: no limit.
     pub authorize_rate: Option<f64>,
@@ -81,7 +81,7 @@ pub struct SimConfig {
     pub authorize_burst: u32,
     /// Where pods live in single-user mode, and prefilled rows in multi-user mode.
     pub namespace: String,
-    /// What the server has stored when it starts.
+    /// Rows that the server has stored when it starts.
     pub prefill: Prefill,
 }
 

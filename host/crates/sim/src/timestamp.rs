@@ -34,10 +34,10 @@ pub(crate) fn seconds(at: Nanos) -> u32 {
     u32::try_from(at / 1_000_000_000).unwrap_or(u32::MAX)
 }
 
-/// How a stamp is written: always as many bytes.
+/// A written timestamp: always as many bytes.
 type Text = [u8; 20];
 
-/// Lists hold thousands of stamps, so they are written digit by digit and not by way of a formatter.
+/// Lists hold thousands of timestamps, so they are written digit by digit and not by way of a formatter.
 fn write(second: u32) -> Text {
     let (days, rest) = (second / 86_400, second % 86_400);
     // Days to a date by way of years that begin in March, so that the leap day is the last (Howard Hinnant's

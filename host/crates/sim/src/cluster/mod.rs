@@ -1,6 +1,6 @@
 //! The cluster behind the server: pods that compete for slots, workflows made of them, and the agent that reports them.
 //!
-//! In: workflow templates, and up to when to replay. Out: what happened to each node and when, what the server has been told of it, and
+//! In: workflow templates, and up to when to replay. Out: what happened to each node and when, what the server knows of it, and
 //! notifications for the controller of recurring runs. Must not know the API or its rows.
 //!
 //! A discrete-event simulation. Nothing moves by itself: `advance` replays what happened up to an instant, so stored
@@ -23,7 +23,7 @@ use crate::config::SimConfig;
 use crate::random::RandomStream;
 use crate::timestamp::{Nanos, seconds};
 
-/// Why a workflow can't be terminated or retried.
+/// A workflow that can't be terminated or retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TransitionError {
     #[error("a workflow that has ended can't be terminated")]
@@ -37,7 +37,7 @@ pub(crate) enum TransitionError {
 /// Names a workflow in the cluster: its place in the list of all that ever were.
 pub(crate) type WorkflowKey = usize;
 
-/// What the controller of recurring runs must know at once.
+/// News for the controller of recurring runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notification {
     /// Something happened to a workflow of this recurring run.
@@ -97,7 +97,7 @@ pub(crate) struct Cluster {
     workflows: Vec<Option<Box<Workflow>>>,
     free: usize,
     queue: VecDeque<(WorkflowKey, u32, u32)>,
-    /// What the present event still leads to; a list and not recursion, because chains of tasks can be long.
+    /// Effects of the present event that are still to come; a list and not recursion, because chains of tasks can be long.
     follow_ups: VecDeque<FollowUp>,
     /// When each image is on the nodes.
     images: FxHashMap<Box<str>, Nanos>,
@@ -296,11 +296,11 @@ impl Cluster {
             return;
         }
         let template = Arc::clone(&workflow.template);
-        let Some(plan) = template.nodes.get(node as usize) else { return };
+        let Some(planned) = template.nodes.get(node as usize) else { return };
         match event.kind {
             EventKind::PickedUp => self.start(key, node),
             EventKind::Scheduled => {
-                let (ready, pulled) = self.image(key, node, plan);
+                let (ready, pulled) = self.image(key, node, planned);
                 let now = self.now;
                 if let Some(node) = self.node(key, node) {
                     (node.times.scheduled, node.times.pulled) = (Some(now), pulled);
@@ -320,7 +320,7 @@ impl Cluster {
                     node.phase = NodePhase::Running;
                     node.times.started = Some(now);
                 }
-                match plan.kind {
+                match planned.kind {
                     NodeKind::Executor { seconds, .. } => {
                         let slow = self.happens(key, node, "slow", self.config.slow_rate);
                         let factor = if slow { self.config.slow_factor } else { 1.0 };
@@ -332,8 +332,8 @@ impl Cluster {
                 self.changed(key);
             }
             EventKind::Ended => {
-                let failed = self.fails(key, node, plan);
-                if let (false, NodeKind::Executor { result: Some(result), .. }) = (failed, &plan.kind) {
+                let failed = self.fails(key, node, planned);
+                if let (false, NodeKind::Executor { result: Some(result), .. }) = (failed, &planned.kind) {
                     let scope = self.get(key).map_or(0, |w| w.cache_scope);
                     self.cache.insert(result ^ scope);
                 }
@@ -346,11 +346,11 @@ impl Cluster {
     }
 
     /// When the image of the pod's container is there, and whether it has to be pulled for it.
-    fn image(&mut self, key: WorkflowKey, node: u32, plan: &TemplateNode) -> (Nanos, bool) {
+    fn image(&mut self, key: WorkflowKey, node: u32, planned: &TemplateNode) -> (Nanos, bool) {
         let pulled = self.now.saturating_add(self.scaled(self.config.image_pull.as_secs_f64()));
-        match self.images.get(plan.image()) {
+        match self.images.get(planned.image()) {
             None => {
-                self.images.insert(plan.image().into(), pulled);
+                self.images.insert(planned.image().into(), pulled);
                 (pulled, true)
             }
             Some(ready) if *ready > self.now => (*ready, true),
@@ -367,13 +367,13 @@ impl Cluster {
             })
     }
 
-    fn fails(&self, key: WorkflowKey, node: u32, plan: &TemplateNode) -> bool {
-        let NodeKind::Executor { fails, .. } = plan.kind else { return false };
+    fn fails(&self, key: WorkflowKey, node: u32, planned: &TemplateNode) -> bool {
+        let NodeKind::Executor { fails, .. } = planned.kind else { return false };
         fails || self.happens(key, node, "failure", self.config.failure_rate)
     }
 
-    fn is_cached(&self, key: WorkflowKey, node: u32, plan: &TemplateNode) -> bool {
-        let NodeKind::Executor { result: Some(result), .. } = plan.kind else { return false };
+    fn is_cached(&self, key: WorkflowKey, node: u32, planned: &TemplateNode) -> bool {
+        let NodeKind::Executor { result: Some(result), .. } = planned.kind else { return false };
         let scope = self.get(key).map_or(0, |w| w.cache_scope);
         self.cache.contains(&(result ^ scope)) || self.happens(key, node, "cache", self.config.cache_rate)
     }
@@ -384,13 +384,13 @@ impl Cluster {
         let Some(workflow) = self.get_mut(key) else { return };
         let template = Arc::clone(&workflow.template);
         let attempt = workflow.attempt;
-        let (Some(plan), Some(node)) = (template.nodes.get(id as usize), self.node(key, id)) else { return };
+        let (Some(planned), Some(node)) = (template.nodes.get(id as usize), self.node(key, id)) else { return };
         node.times.created = Some(now);
-        if self.is_cached(key, id, plan) {
+        if self.is_cached(key, id, planned) {
             return self.end(key, id, NodePhase::Skipped);
         }
         let Some(node) = self.node(key, id) else { return };
-        if plan.kind != NodeKind::Dag {
+        if planned.kind != NodeKind::Dag {
             node.phase = NodePhase::Pending;
             self.queue.push_back((key, id, attempt));
             self.changed(key);
@@ -398,7 +398,7 @@ impl Cluster {
         }
         node.phase = NodePhase::Running;
         self.changed(key);
-        self.follow_ups.extend(plan.children.iter().map(|child| FollowUp::StartIfReady(key, *child)));
+        self.follow_ups.extend(planned.children.iter().map(|child| FollowUp::StartIfReady(key, *child)));
         self.follow_ups.push_back(FollowUp::CloseIfDone(key, id));
     }
 
@@ -407,12 +407,12 @@ impl Cluster {
         let now = self.now;
         let Some(workflow) = self.get_mut(key) else { return };
         let template = Arc::clone(&workflow.template);
-        let Some(plan) = template.nodes.get(id as usize) else { return };
+        let Some(planned) = template.nodes.get(id as usize) else { return };
         let phase = |n: &u32| workflow.nodes.phase(*n as usize).unwrap_or(NodePhase::Omitted);
-        if phase(&id) != NodePhase::Waiting || !plan.after.iter().all(|n| phase(n).is_over()) {
+        if phase(&id) != NodePhase::Waiting || !planned.after.iter().all(|n| phase(n).is_over()) {
             return;
         }
-        if plan.always || plan.after.iter().all(|n| phase(n).is_good()) {
+        if planned.always || planned.after.iter().all(|n| phase(n).is_good()) {
             return self.start(key, id);
         }
         if let Some(node) = workflow.nodes.own().get_mut(id as usize) {
@@ -425,22 +425,22 @@ impl Cluster {
         let now = self.now;
         let Some(workflow) = self.get_mut(key) else { return };
         let template = Arc::clone(&workflow.template);
-        let (Some(plan), Some(node)) = (template.nodes.get(id as usize), self.node(key, id)) else { return };
+        let (Some(planned), Some(node)) = (template.nodes.get(id as usize), self.node(key, id)) else { return };
         node.phase = phase;
         node.times.ended = Some(now);
         let freed = std::mem::take(&mut node.holds_slot);
         self.free += usize::from(freed);
         self.changed(key);
-        self.follow_ups.extend(plan.before.iter().map(|next| FollowUp::StartIfReady(key, *next)));
-        self.follow_ups.extend(plan.parent.map(|parent| FollowUp::CloseIfDone(key, parent)));
+        self.follow_ups.extend(planned.before.iter().map(|next| FollowUp::StartIfReady(key, *next)));
+        self.follow_ups.extend(planned.parent.map(|parent| FollowUp::CloseIfDone(key, parent)));
     }
 
     /// Ends a DAG whose nodes are all over.
     fn close_if_done(&mut self, key: WorkflowKey, id: u32) {
         let Some(workflow) = self.get(key) else { return };
-        let Some(plan) = workflow.template.nodes.get(id as usize) else { return };
+        let Some(planned) = workflow.template.nodes.get(id as usize) else { return };
         let running = workflow.nodes.phase(id as usize) == Some(NodePhase::Running);
-        let mut children = plan.children.iter().filter_map(|c| workflow.nodes.phase(*c as usize));
+        let mut children = planned.children.iter().filter_map(|c| workflow.nodes.phase(*c as usize));
         if !running || !children.clone().all(NodePhase::is_over) {
             return;
         }

@@ -19,10 +19,10 @@ use crate::random::RandomStream;
 const SECONDS_VARIABLE: &str = "KPERF_SIM_SECONDS";
 /// More nodes than any workflow that fits into etcd has; a specification beyond it is refused.
 const MAX_NODES: usize = 20_000;
-/// What every driver pod runs; one image, pulled once.
+/// The image of every driver pod, pulled once.
 const DRIVER_IMAGE: &str = "kfp-driver";
 
-/// Why a specification can't be made into a workflow.
+/// A specification that can't be made into a workflow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// The specification has no root component.
@@ -121,7 +121,7 @@ impl WorkflowTemplate {
     /// Lays out the nodes of `spec` for the given parameters.
     ///
     /// # Errors
-    /// What is wrong with the specification: a name that points nowhere, a cycle, too many nodes.
+    /// A name in the specification points nowhere, tasks form a cycle, or there are too many nodes.
     pub(crate) fn new(spec: &Value, parameters: &Map<String, Value>) -> Result<Self, TemplateError> {
         let name = spec.pointer("/pipelineInfo/name").and_then(Value::as_str);
         let mut builder = Builder { spec, nodes: Vec::new(), depth: 0, work: fingerprint(&name), cacheable: false };

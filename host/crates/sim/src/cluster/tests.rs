@@ -61,7 +61,7 @@ fn three_nodes_and_three_per_task() {
     drain(&mut cluster);
     let workflow = cluster.get(key).unwrap();
     assert_eq!(workflow.state, RuntimeState::Succeeded);
-    let names: Vec<&str> = workflow.reported().map(|(_, plan, _)| &*plan.name).collect();
+    let names: Vec<&str> = workflow.reported().map(|(_, planned, _)| &*planned.name).collect();
     assert_eq!(names, ["", "root-driver", "root", "a-driver", "a", "executor", "b-driver", "b", "executor"]);
 }
 
@@ -73,7 +73,7 @@ fn a_failure_leaves_out_what_depends_on_it_and_retry_runs_only_the_rest() {
     let workflow = cluster.get(key).unwrap();
     assert_eq!(workflow.state, RuntimeState::Failed);
     let states = |w: &Workflow| -> Vec<(String, RuntimeState)> {
-        w.reported().map(|(_, plan, known)| (plan.name.to_string(), known.state)).collect()
+        w.reported().map(|(_, planned, known)| (planned.name.to_string(), known.state)).collect()
     };
     assert!(states(workflow).contains(&("a".into(), RuntimeState::Succeeded)));
     assert!(states(workflow).contains(&("b".into(), RuntimeState::Failed)));

@@ -1,4 +1,4 @@
-//! A run's workflow: what is true of its nodes in the cluster, and what the server was told of them.
+//! A run's workflow: its nodes as they are in the cluster, and as the last report showed them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub(crate) struct StateChange {
     pub(crate) state: RuntimeState,
 }
 
-/// What is true of a node in the cluster, not yet what the server knows.
+/// The phase of a node in the cluster; the server learns of it by a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NodePhase {
     Waiting,
@@ -198,7 +198,7 @@ fn shifted(node: &Node, later: u32) -> Node {
     Node { times, reported: node.reported.as_ref().map(|r| r.later(later)), ..*node }
 }
 
-/// A run's workflow: the truth in the cluster and what the server was told of it.
+/// A run's workflow, in the cluster and as last reported.
 #[derive(Debug)]
 pub(crate) struct Workflow {
     pub(crate) template: Arc<WorkflowTemplate>,
@@ -217,7 +217,7 @@ pub(crate) struct Workflow {
     pub(crate) deleted_at: Option<Nanos>,
     /// Rises whenever the API would show something else.
     pub(crate) edition: u32,
-    /// What the API shows.
+    /// The state that the API shows.
     pub(crate) state: RuntimeState,
     pub(crate) history: Vec<StateChange>,
     pub(crate) finished: Option<Nanos>,
@@ -227,9 +227,9 @@ impl Workflow {
     /// The nodes that the server knows, with their planned names, in order.
     pub(crate) fn reported(&self) -> impl Iterator<Item = (usize, &TemplateNode, Cow<'_, Reported>)> {
         let (nodes, later) = self.nodes.parts();
-        self.template.nodes.iter().zip(nodes).enumerate().filter_map(move |(i, (plan, node))| {
+        self.template.nodes.iter().zip(nodes).enumerate().filter_map(move |(i, (planned, node))| {
             let known = node.reported.as_ref()?;
-            Some((i, plan, later.map_or(Cow::Borrowed(known), |by| Cow::Owned(known.later(by)))))
+            Some((i, planned, later.map_or(Cow::Borrowed(known), |by| Cow::Owned(known.later(by)))))
         })
     }
 
@@ -251,9 +251,9 @@ impl Workflow {
     pub(crate) fn path(&self, index: usize) -> String {
         let mut names = Vec::new();
         let mut at = Some(index);
-        while let Some(plan) = at.and_then(|i| self.template.nodes.get(i)) {
-            names.push(&*plan.name);
-            at = plan.parent.map(|p| p as usize);
+        while let Some(planned) = at.and_then(|i| self.template.nodes.get(i)) {
+            names.push(&*planned.name);
+            at = planned.parent.map(|p| p as usize);
         }
         // The entry's own name is the workflow's.
         names.pop();
@@ -268,10 +268,10 @@ impl Workflow {
 
     /// The pod of a node, if it has one.
     pub(crate) fn pod_name(&self, workflow_name: &str, run: Uuid, index: usize) -> Option<String> {
-        let plan = self.template.nodes.get(index)?;
-        let template = match plan.kind {
+        let planned = self.template.nodes.get(index)?;
+        let template = match planned.kind {
             NodeKind::Dag => return None,
-            NodeKind::Driver if plan.drives_dag => "system-dag-driver",
+            NodeKind::Driver if planned.drives_dag => "system-dag-driver",
             NodeKind::Driver => "system-container-driver",
             NodeKind::Executor { .. } => "system-container-impl",
         };

@@ -1,4 +1,4 @@
-//! Who calls, and what they may do: identities, and the rules of multi-user mode.
+//! Identities of callers, and the rules of multi-user mode.
 //!
 //! A caller is known by the header `kubeflow-userid`, else by a bearer token. A token of this server is the user's name,
 //! or `NAME;exp=SECONDS` for one that is good until so many seconds after 1970.
@@ -17,7 +17,7 @@ const USER: &str = "kubeflow-userid";
 const UNKNOWN: &str = "Request header error: there is no user identity header.";
 const EXPIRED: &str = "Failed to authenticate token review: Review.Status.Authenticated is false";
 
-/// Who sends a request: a user's name, or why there is none.
+/// The user who sends a request, or the reason why nobody is known.
 pub(crate) type Caller = Result<String, &'static str>;
 
 /// The caller of a request that came at `now`, in seconds since the epoch.
@@ -34,7 +34,7 @@ pub(crate) fn caller(headers: &HeaderMap, now: u32) -> Caller {
     }
 }
 
-/// What a call does to what, as a `SubjectAccessReview` of Kubernetes asks.
+/// The verb and the resource of a call, as a `SubjectAccessReview` of Kubernetes has them.
 struct ResourceAttributes {
     resource: &'static str,
     verb: &'static str,
@@ -102,7 +102,7 @@ impl Store {
         Err(ApiError::denied(&format!("Failed to access {resource}"), text))
     }
 
-    /// What must be allowed; nothing for what is shared by all, and for what does not exist and is answered so.
+    /// The permission that a call needs; none for shared resources, and for those that do not exist.
     fn attributes(&self, call: &Call, query: &Query, body: &[u8]) -> Result<Option<ResourceAttributes>, ApiError> {
         let written: Value = match call {
             Call::CreateRun | Call::CreateExperiment | Call::CreatePipeline | Call::CreateRecurring => {
@@ -114,12 +114,12 @@ impl Store {
             let value = written.get(snake).or_else(|| written.get(camel));
             value.and_then(Value::as_str).unwrap_or_default().to_owned()
         };
-        let asked = query.get("namespace").unwrap_or_default();
+        let namespace_of_query = query.get("namespace").unwrap_or_default();
         let empty = |context: &str, text: &str| Err(ApiError::invalid(context, text));
         let (resource, verb, namespace) = match call {
             Call::CreatePipeline => ("pipelines", "create", unless_empty(field("namespace", "namespace"))),
-            Call::ListPipelines => ("pipelines", "list", unless_empty(asked.to_owned())),
-            Call::GetPipelineByName(_) => ("pipelines", "get", unless_empty(asked.to_owned())),
+            Call::ListPipelines => ("pipelines", "list", unless_empty(namespace_of_query.to_owned())),
+            Call::GetPipelineByName(_) => ("pipelines", "get", unless_empty(namespace_of_query.to_owned())),
             Call::GetPipeline(id) | Call::ListVersions(id) | Call::GetVersion(id, _) => {
                 ("pipelines", "get", self.pipeline_namespace(id))
             }
@@ -140,13 +140,13 @@ impl Store {
                 }
                 ("experiments", "create", Some(namespace))
             }
-            Call::ListExperiments if asked.is_empty() => {
+            Call::ListExperiments if namespace_of_query.is_empty() => {
                 return empty(
                     "Failed to list experiments",
                     "An experiment cannot have an empty namespace in multi-user mode",
                 );
             }
-            Call::ListExperiments => ("experiments", "list", unless_empty(asked.to_owned())),
+            Call::ListExperiments => ("experiments", "list", unless_empty(namespace_of_query.to_owned())),
             Call::GetExperiment(id) => ("experiments", "get", self.experiment_namespace(id)),
             Call::DeleteExperiment(id) => ("experiments", "delete", self.experiment_namespace(id)),
             Call::ArchiveExperiment(id) => ("experiments", "archive", self.experiment_namespace(id)),
@@ -171,11 +171,11 @@ impl Store {
                 };
                 match query.get("experiment_id").filter(|id| !id.is_empty()) {
                     Some(experiment) => (resource, "list", self.experiment_namespace(experiment)),
-                    None if asked.is_empty() => {
+                    None if namespace_of_query.is_empty() => {
                         let text = format!("{noun} cannot have an empty namespace in multi-user mode");
                         return empty(context, &text);
                     }
-                    None => (resource, "list", Some(asked.to_owned())),
+                    None => (resource, "list", Some(namespace_of_query.to_owned())),
                 }
             }
             Call::GetRun(id) | Call::ReadArtifact(id, ..) => ("runs", "get", self.run_namespace(id)),

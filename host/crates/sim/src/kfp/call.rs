@@ -46,7 +46,7 @@ pub(crate) enum Call {
     ReportScheduledWorkflow,
 }
 
-/// Why there is no route.
+/// A request that leads to no route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RouteError {
     /// Below `/apis/`, but nothing there.

@@ -72,7 +72,7 @@ impl Store {
         let skipped = recurring.schedule.between(begin, next, MAX_SKIPPED);
         let again = at.saturating_add(self.scaled(self.config.resync_after_run));
         let Some(run) = self.make_run(id, next) else {
-            // Its pipeline has no version any more: tried again at the next resync.
+            // The pipeline has no version any more: tried again at the next resync.
             let resync = self.resync_after(at.saturating_add(1));
             self.reconcile_queue.insert(resync, id);
             return;

@@ -79,7 +79,7 @@ pub(crate) struct ListSchema<T> {
     /// Columns to sort and to filter by.
     pub(crate) keys: &'static [&'static str],
     pub(crate) column: for<'a> fn(&'a T, &str) -> Option<ColumnValue<'a>>,
-    /// The column whose value is a parent of the row in its table, so that a filter for it need not look at all rows.
+    /// The column whose value is a parent of the row in its table, so that a filter for it need not read all rows.
     pub(crate) parent: Option<&'static str>,
 }
 
@@ -174,8 +174,8 @@ impl ListOptions {
 }
 
 impl<T: Row> ListSchema<T> {
-    /// The page that `query` asks for, of all rows or those that belong to `parent`. `column` looks up what the row
-    /// itself does not hold.
+    /// The page that `query` asks for, of all rows or those of `parent`. `column` gives the
+    /// columns that the row itself does not hold.
     pub(crate) fn page<'a>(
         &self,
         table: &'a Table<T>,
@@ -185,8 +185,8 @@ impl<T: Row> ListSchema<T> {
     ) -> Result<Page<'a, T>, ApiError> {
         let options = ListOptions::new(query, self.noun, self.keys)?;
         let filter = Filter::parse(&options.filter, self.keys)?;
-        let look = |row: &'a T, key: &str| column(row, key).or_else(|| (self.column)(row, key));
-        let matches = |row: &&'a T| filter.0.iter().all(|p| p.matches(look(row, &p.key).as_ref()));
+        let column_of = |row: &'a T, key: &str| column(row, key).or_else(|| (self.column)(row, key));
+        let matches = |row: &&'a T| filter.0.iter().all(|p| p.matches(column_of(row, &p.key).as_ref()));
         let parent = self.parent.and_then(|key| filter.id(key)).or(parent);
         let (first, last) = filter.seconds();
         if first > last {
@@ -194,14 +194,14 @@ impl<T: Row> ListSchema<T> {
         }
         let places = table.places(parent);
         let within = places.range((first, Uuid::nil())..=(last, Uuid::max())).filter_map(|(_, at)| table.at(*at));
-        let value = |row: &'a T| look(row, &options.sort).unwrap_or(ColumnValue::text(""));
+        let value = |row: &'a T| column_of(row, &options.sort).unwrap_or(ColumnValue::text(""));
         if options.sort != "created_at" {
             let (rows, total) = sorted(within.filter(matches), &options, value);
             return Ok(Self::cut(rows, total, &options, value));
         }
         let start = options.cursor.as_ref().and_then(Cursor::place);
         let (rows, total) = if filter.0.is_empty() {
-            // Nothing to look at but the rows of the page.
+            // Only the rows of the page are read.
             let at = |(_, at): (&_, &usize)| table.at(*at);
             let wanted = options.size + 1;
             let rows = match (options.descending, start) {
@@ -260,7 +260,7 @@ fn picked<'a, T: Row>(
     (page, total)
 }
 
-/// Sorting by anything but the creation looks at every row, like the database without an index does, but orders only
+/// Sorting by anything but the creation reads every row, like a database without an index, but orders only
 /// those of the page.
 fn sorted<'a, T: Row>(
     rows: impl Iterator<Item = &'a T>,
@@ -348,7 +348,7 @@ impl Predicate {
     }
 }
 
-/// Why a filter can't be used; the text is the server's.
+/// A filter that can't be used; the text is the server's.
 #[derive(Debug, thiserror::Error)]
 enum FilterError {
     #[error("failed to parse valid filter from \"{text}\": {source}")]

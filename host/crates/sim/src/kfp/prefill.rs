@@ -104,24 +104,24 @@ impl PastWorkflow {
 impl Store {
     /// Stores what the configuration asks for.
     pub(crate) fn prefill(&mut self) {
-        let wanted = self.config.prefill;
-        if wanted.runs == 0 && wanted.pipelines == 0 && wanted.experiments == 0 {
+        let prefill = self.config.prefill;
+        if prefill.runs == 0 && prefill.pipelines == 0 && prefill.experiments == 0 {
             return;
         }
         // The pipeline is the server's own, so that it is taken.
         let Ok(spec) = Spec::from_file(PIPELINE.as_bytes()) else { return };
         let oldest = seconds(self.began())
             .saturating_sub(AGO)
-            .saturating_sub(u32::try_from(wanted.runs).unwrap_or(u32::MAX).saturating_mul(APART));
-        let sources = self.prefilled_pipelines(wanted.pipelines.max(usize::from(wanted.runs > 0)), oldest, &spec);
-        let experiments = self.prefilled_experiments(wanted.experiments, oldest);
+            .saturating_sub(u32::try_from(prefill.runs).unwrap_or(u32::MAX).saturating_mul(APART));
+        let sources = self.prefilled_pipelines(prefill.pipelines.max(usize::from(prefill.runs > 0)), oldest, &spec);
+        let experiments = self.prefilled_experiments(prefill.experiments, oldest);
         let past_workflows = past_workflows(&self.config, &spec);
         let (Some(_), Some(_), Some(_)) = (past_workflows.first(), sources.first(), experiments.first()) else {
             return;
         };
         let account = self.service_account(None);
         let namespace: Arc<str> = self.config.namespace.as_str().into();
-        for number in 0..wanted.runs {
+        for number in 0..prefill.runs {
             let created = oldest.saturating_add(u32::try_from(number).unwrap_or(u32::MAX).saturating_mul(APART));
             let id = self.id();
             let pick = |count: usize, what: u64| {

@@ -29,7 +29,7 @@ pub(crate) enum Rule {
     Cron { text: String, pattern: Pattern },
 }
 
-/// What is wrong with a cron pattern, in the words of the real controller's library.
+/// A cron pattern that is refused, in the words of the real controller's library.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PatternError {
     #[error("Failed to parse duration {0}")]
@@ -120,7 +120,7 @@ impl Schedule {
             Rule::Once => last.is_none().then_some(created),
             Rule::Interval(seconds) => {
                 let next = from.checked_add(*seconds).filter(|at| within(*at))?;
-                // Who is late by more than an interval starts a new rhythm now.
+                // A run that is late by more than an interval starts a new rhythm now.
                 Some(if !catch_up && now >= next.saturating_add(*seconds) { now } else { next })
             }
             Rule::Cron { pattern, .. } => {
@@ -134,7 +134,7 @@ impl Schedule {
         }
     }
 
-    /// The instants after `from` and before `until` that nobody made a run for, oldest first and at most `limit`.
+    /// The instants after `from` and before `until` without a run, oldest first and at most `limit`.
     pub(crate) fn between(&self, from: i64, until: i64, limit: usize) -> Vec<i64> {
         let step = |at: i64| match &self.rule {
             Rule::Once => None,

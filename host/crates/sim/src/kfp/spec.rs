@@ -12,7 +12,7 @@ const KEYS: [&str; 7] =
     ["pipelineInfo", "deploymentSpec", "schemaVersion", "sdkVersion", "components", "root", "defaultPipelineRoot"];
 const SCHEMA_VERSION: &str = "2.1.0";
 
-/// Why a specification, or parameters for it, are refused; the text is the server's.
+/// A specification, or parameters for it, that the server refuses; the text is the server's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {
     /// Not a pipeline specification at all.
@@ -47,12 +47,12 @@ pub enum SpecError {
     #[error("input parameter {0} has unspecified type")]
     UntypedParameter(String),
     /// A value of another type than the parameter declares.
-    #[error("input parameter {name} requires type {wanted}, but the {noun} is not of {kind} value type")]
+    #[error("input parameter {name} requires type {declared_type}, but the {noun} is not of {kind} value type")]
     ParameterType {
         /// The parameter's name.
         name: String,
         /// The declared type, in the server's words.
-        wanted: &'static str,
+        declared_type: &'static str,
         /// The server's word for the value.
         noun: &'static str,
         /// The kind of value that would do.
@@ -159,7 +159,7 @@ impl Spec {
                 }
                 return Err(SpecError::MissingParameter(name.clone()));
             };
-            let (wanted, kind, fits) = match definition.get("parameterType").and_then(Value::as_str) {
+            let (declared_type, kind, fits) = match definition.get("parameterType").and_then(Value::as_str) {
                 Some("NUMBER_DOUBLE" | "NUMBER_INTEGER") => ("double or integer", "number", value.is_number()),
                 Some("STRING") => ("string", "string", value.is_string()),
                 Some("BOOLEAN") => ("bool", "bool", value.is_boolean()),
@@ -170,7 +170,7 @@ impl Spec {
             };
             if !fits {
                 let noun = if kind == "number" { "parameter value" } else { "input parameter" };
-                return Err(SpecError::ParameterType { name: name.clone(), wanted, noun, kind });
+                return Err(SpecError::ParameterType { name: name.clone(), declared_type, noun, kind });
             }
         }
         let extra: Vec<&str> = given.keys().map(String::as_str).filter(|name| !declared.contains_key(*name)).collect();

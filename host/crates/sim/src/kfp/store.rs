@@ -46,7 +46,7 @@ pub(crate) struct Store {
     pub(crate) reconcile_queue: ReconcileQueue,
     /// Runs that the controller made and no report has told the server of.
     pub(crate) unreported: FxHashMap<WorkflowKey, Run>,
-    /// What the instants of recurring runs led to, the latest [`REMEMBERED_TRIGGERS`].
+    /// Triggers of recurring runs, the latest [`REMEMBERED_TRIGGERS`].
     pub(crate) triggers: VecDeque<Trigger>,
     pub(crate) deleted: DeletedRuns,
     /// Resource versions of the Kubernetes API before this instant are too old; none before the first compaction.
@@ -122,12 +122,12 @@ impl Store {
         if self.config.multi_user { named.unwrap_or_default().into() } else { "".into() }
     }
 
-    /// The namespace whose rows a client asks for; in single-user mode all rows are asked for.
+    /// The namespace whose rows a client asks for; in single-user mode there is none.
     pub(crate) fn namespace_of_list(&self, query: &Query) -> Option<Uuid> {
         self.config.multi_user.then(|| namespace_key(query.get("namespace").unwrap_or_default()))
     }
 
-    /// What the asked for runs belong to: an experiment, else in multi-user mode a namespace.
+    /// The parent of the rows that a list asks for: an experiment, else in multi-user mode a namespace.
     pub(crate) fn parent_of_list(&self, query: &Query) -> Option<Uuid> {
         let experiment = query.get("experiment_id").filter(|id| !id.is_empty()).map(parse_id);
         experiment.or_else(|| self.namespace_of_list(query))

@@ -12,15 +12,15 @@ pub(crate) type Position = (u32, Uuid);
 /// The places of rows, with where each row is kept.
 pub(crate) type Positions = BTreeMap<Position, usize>;
 
-/// What a table needs to know of a row.
+/// A row of a table.
 pub(crate) trait Row {
     /// The row's id.
     fn id(&self) -> Uuid;
     /// The second of its creation.
     fn created(&self) -> u32;
-    /// What it belongs to and can be listed by (a version's pipeline; a run's experiment, namespace and recurring run).
+    /// The ids that it can be listed by (a version's pipeline; a run's experiment, namespace and recurring run).
     fn parents(&self) -> [Option<Uuid>; 3];
-    /// What no other row may have, for rows with a name of their own.
+    /// The name that no other row may have, for rows with a name of their own.
     fn unique(&self) -> Option<String> {
         None
     }
@@ -127,7 +127,7 @@ impl<T: Row> Table<T> {
         self.order.len()
     }
 
-    /// The places of all rows, or of those that belong to `parent`.
+    /// The places of all rows, or of those of `parent`.
     pub(crate) fn places(&self, parent: Option<Uuid>) -> &Positions {
         match parent {
             None => &self.order,
@@ -135,7 +135,7 @@ impl<T: Row> Table<T> {
         }
     }
 
-    /// The ids of the rows that belong to `parent`, oldest first.
+    /// The ids of the rows of `parent`, oldest first.
     pub(crate) fn ids(&self, parent: Option<Uuid>) -> Vec<Uuid> {
         self.places(parent).keys().map(|(_, id)| *id).collect()
     }

@@ -1,7 +1,7 @@
 //! The lists and watches of pods and events that the Kubernetes API offers, for collectors that look beside Kubeflow
 //! Pipelines.
 //!
-//! A resource version is an instant: a list is a look at the cluster at one, and a watch tells what came after one. Selectors
+//! A resource version is an instant: a list shows the cluster at one, and a watch the changes after one. Selectors
 //! are `labelSelector` (`key=value`, joined by commas) and, for events, `fieldSelector=involvedObject.name=POD`; lists come in
 //! pages by `limit` and `continue`. Versions before the last compaction are gone.
 
@@ -16,7 +16,7 @@ use crate::kubernetes::pods::{Pod, RUN};
 use crate::query::Query;
 use crate::timestamp::Nanos;
 
-/// How long history is kept, as etcd is usually told to.
+/// How long history is kept, as etcd usually does.
 const HISTORY: Nanos = 300_000_000_000;
 
 /// The kinds that can be listed and watched.
@@ -62,7 +62,7 @@ pub(crate) struct Selection {
     namespace: String,
     /// Labels of pods that must agree.
     labels: Vec<(String, String)>,
-    /// The only pod whose events are wanted.
+    /// The only pod whose events are selected.
     pod: Option<String>,
 }
 
@@ -82,8 +82,8 @@ impl Selection {
     }
 
     fn run(&self) -> Option<Uuid> {
-        let wanted = self.labels.iter().find(|(key, _)| self.resource == Resource::Pods && key == RUN);
-        wanted.map(|(_, id)| parse_id(id))
+        let selected = self.labels.iter().find(|(key, _)| self.resource == Resource::Pods && key == RUN);
+        selected.map(|(_, id)| parse_id(id))
     }
 
     fn matches(&self, pod: &Pod<'_>) -> bool {

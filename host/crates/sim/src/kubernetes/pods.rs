@@ -29,7 +29,7 @@ pub(crate) struct Pod<'a> {
     pub(crate) deleted: Option<Nanos>,
 }
 
-/// An event of a pod, as Kubernetes tells it.
+/// An event of a pod.
 pub(crate) struct PodEvent {
     pub(crate) at: Nanos,
     /// The API's word for it, like `Pulled`.
@@ -93,11 +93,11 @@ impl Pod<'_> {
     }
 
     fn is_driver(&self) -> bool {
-        self.workflow.template.nodes.get(self.index).is_none_or(|plan| plan.kind == NodeKind::Driver)
+        self.workflow.template.nodes.get(self.index).is_none_or(|planned| planned.kind == NodeKind::Driver)
     }
 
     fn image(&self) -> &str {
-        self.workflow.template.nodes.get(self.index).map_or("", |plan| plan.image())
+        self.workflow.template.nodes.get(self.index).map_or("", |planned| planned.image())
     }
 
     fn host(&self) -> String {
@@ -162,7 +162,7 @@ impl Pod<'_> {
         all
     }
 
-    /// When its object changed, in the order of its life.
+    /// When its object changed, oldest first.
     pub(crate) fn changes(&self) -> impl Iterator<Item = Nanos> {
         let t = self.node.times;
         let all = [t.created, t.scheduled, t.image_ready, t.started, t.ended, self.deleted];
@@ -222,7 +222,7 @@ impl Pod<'_> {
         })
     }
 
-    /// What Kubernetes tells of it as events, oldest first.
+    /// Its events, oldest first.
     pub(crate) fn events(&self) -> Vec<PodEvent> {
         let t = self.node.times;
         let mut all = Vec::new();

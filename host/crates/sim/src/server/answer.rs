@@ -74,11 +74,11 @@ fn kubernetes(
     at_once(store.list(&selection, &query))
 }
 
-/// Why a request for the Kubernetes API is not let through, if it is not.
+/// The refusal of a request for the Kubernetes API without the required token.
 fn refuse_unauthorized(shared: &Shared, headers: &http::HeaderMap) -> Option<StatusError> {
-    let wanted = shared.token.lock().clone()?;
+    let required = shared.token.lock().clone()?;
     let sent = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    (sent != Some(wanted.as_str())).then(|| StatusError::new(401, "Unauthorized", "Unauthorized"))
+    (sent != Some(required.as_str())).then(|| StatusError::new(401, "Unauthorized", "Unauthorized"))
 }
 
 /// An answer that is there as a whole; all but the watches of the Kubernetes API.

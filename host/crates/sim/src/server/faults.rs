@@ -1,4 +1,4 @@
-//! What goes wrong on purpose, and how long answers take on purpose.
+//! Faults and delays on purpose.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,16 +7,16 @@ use crate::config::SimConfig;
 use crate::operation::Operation;
 use crate::random::RandomStream;
 
-/// What happens to a request.
+/// The fault of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Nothing unusual.
     None,
-    /// It is refused before any work.
+    /// The request is refused before any work.
     Refuse,
-    /// Its connection is reset before any work.
+    /// The connection is reset before any work.
     Reset,
-    /// Its connection is reset instead of the answer; the work is done.
+    /// The connection is reset instead of the answer; the work is done.
     ResetAfterWork,
 }
 
@@ -40,7 +40,7 @@ impl Faults {
         }
     }
 
-    /// What happens to the next request.
+    /// The fault of the next request.
     pub(crate) fn next(&self) -> Fault {
         if self.errors <= 0.0 && self.resets <= 0.0 {
             return Fault::None;

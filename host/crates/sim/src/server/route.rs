@@ -1,4 +1,4 @@
-//! Which request asks for what.
+//! Routes: from a method and a path to a destination.
 
 use http::Method;
 
@@ -6,7 +6,7 @@ use crate::kfp::call::{self, Call, RouteError, decoded};
 use crate::kubernetes::Resource;
 use crate::operation::Operation;
 
-/// What a request asks for; texts are the path's ids and names.
+/// A destination of requests; texts are ids and names of the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Health {
@@ -45,7 +45,7 @@ impl Route {
 /// Finds the route of a request.
 ///
 /// # Errors
-/// Why there is none.
+/// No route has this path, or none with this method.
 pub(crate) fn find(method: &Method, path: &str) -> Result<Route, RouteError> {
     match path {
         "/metrics" => return Ok(Route::Metrics),
@@ -77,7 +77,7 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Route, RouteError> {
     call::find(method, parts).map(Route::Api)
 }
 
-/// What is not Kubeflow Pipelines' API: the truth, and Kubernetes.
+/// Routes beside Kubeflow Pipelines' API: the truth, and Kubernetes.
 fn outside(method: &Method, path: &str) -> Result<Route, RouteError> {
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     match (method.as_str(), parts.as_slice()) {

@@ -31,7 +31,7 @@ struct Watcher {
     reset: Arc<AtomicBool>,
     resource: Resource,
     selection: Selection,
-    /// What is to be sent at once, and after which version it goes on; or why there is no watch.
+    /// The first lines, and the version after which it goes on; or the refusal.
     begin: Option<Result<(String, Nanos), StatusError>>,
     since: Nanos,
     until: Instant,

@@ -17,7 +17,7 @@ use crate::kfp::store::Store;
 pub struct Truth {
     /// The runs that were made, deleted ones included, oldest first; prefilled ones are left out.
     pub runs: Vec<RunTruth>,
-    /// What the recurring runs' instants led to, in the order in which the controller dealt with them.
+    /// The triggers of recurring runs, in the order in which the controller dealt with them.
     pub triggers: Vec<TriggerTruth>,
 }
 
@@ -75,7 +75,7 @@ pub struct NodeTruth {
     pub finished: Option<u64>,
 }
 
-/// What an instant of a recurring run led to.
+/// An instant at which a recurring run was due, and the run that was made for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TriggerTruth {
     /// The id of the recurring run.
@@ -102,12 +102,12 @@ fn nanos(second: i64) -> u64 {
 }
 
 fn node_truth(run: &Run, workflow: &Workflow, index: usize, node: &Node) -> Option<NodeTruth> {
-    let plan = workflow.template.nodes.get(index)?;
+    let planned = workflow.template.nodes.get(index)?;
     let t = node.times;
     Some(NodeTruth {
-        name: if index == 0 { run.workflow_name.clone() } else { plan.name.to_string() },
+        name: if index == 0 { run.workflow_name.clone() } else { planned.name.to_string() },
         path: workflow.path(index),
-        kind: match plan.kind {
+        kind: match planned.kind {
             NodeKind::Dag => "dag",
             NodeKind::Driver => "driver",
             NodeKind::Executor { .. } => "executor",
@@ -123,7 +123,7 @@ fn node_truth(run: &Run, workflow: &Workflow, index: usize, node: &Node) -> Opti
         scheduled: t.scheduled,
         pull_start: t.scheduled.filter(|_| t.pulled),
         pull_end: t.image_ready.filter(|_| t.pulled),
-        started: match plan.kind {
+        started: match planned.kind {
             NodeKind::Dag => t.created,
             _ => t.started,
         },

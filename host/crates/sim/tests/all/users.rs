@@ -124,7 +124,7 @@ async fn tokens_expire() {
 
 #[tokio::test]
 async fn authorisations_beyond_the_burst_wait() {
-    let sim = shared(SimConfig { authorize_rate: 5.0, authorize_burst: 1, ..SimConfig::default() });
+    let sim = shared(SimConfig { authorize_rate: Some(5.0), authorize_burst: 1, ..SimConfig::default() });
     let began = Instant::now();
     for _ in 0..3 {
         assert_eq!(call_as(&sim, ANN, "GET", "/runs?namespace=n", Value::Null).await.0, 200);

@@ -10,7 +10,7 @@ use crate::kfp::store::Store;
 use crate::kfp::table::unique_name;
 use crate::query::Query;
 
-/// What a client may send; what only the server sets is read and ignored.
+/// The body of a creation. Fields that only the server sets are read and ignored.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExperimentRequest {

@@ -75,7 +75,7 @@ struct PackageUrl {
     pipeline_url: Option<String>,
 }
 
-/// Why a pipeline or a version could not be added; the text is the server's.
+/// A pipeline or a version that could not be added; the text is the server's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AddError {
     #[error("Failed to create a new {noun}. The name {name} already exists. Please specify a new name")]

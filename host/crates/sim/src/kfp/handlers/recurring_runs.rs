@@ -18,7 +18,7 @@ use crate::timestamp::{parse, seconds};
 
 const CREATE: &str = "Failed to create a recurring run";
 
-/// What a client may send; what only the server sets is read and ignored.
+/// The body of a creation. Fields that only the server sets are read and ignored.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RecurringRunRequest {

@@ -32,7 +32,7 @@ pub(crate) struct VersionReference {
     pipeline_version_id: Option<String>,
 }
 
-/// What a client may send; what only the server sets is read and ignored.
+/// The body of a creation. Fields that only the server sets are read and ignored.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RunRequest {
@@ -86,7 +86,7 @@ pub(crate) struct PreparedRun {
     template: Arc<WorkflowTemplate>,
 }
 
-/// What a new run is made of.
+/// A run that the server or the controller is about to create.
 pub(crate) struct NewRun {
     pub(crate) experiment: Uuid,
     pub(crate) display_name: String,

@@ -21,7 +21,7 @@ const MAX_UNPACKED: u64 = 256 << 20;
 const PIPELINE: &str = "Failed to create a pipeline and a pipeline version";
 const VERSION: &str = "Failed to create a pipeline version";
 
-/// Why an upload holds no specification; the text is the server's.
+/// An upload without a specification; the text is the server's.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FileError {
     #[error(transparent)]
@@ -89,13 +89,13 @@ fn untar(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut first = None;
     for entry in archive.entries()? {
         let entry = entry?;
-        let wanted = entry.path()?.as_os_str() == "pipeline.yaml";
-        if !wanted && first.is_some() {
+        let is_pipeline = entry.path()?.as_os_str() == "pipeline.yaml";
+        if !is_pipeline && first.is_some() {
             continue;
         }
         let mut text = Vec::new();
         entry.take(MAX_UNPACKED).read_to_end(&mut text)?;
-        if wanted {
+        if is_pipeline {
             return Ok(text);
         }
         first = Some(text);

@@ -141,7 +141,7 @@ pub(crate) const VERSIONS: ListSchema<Version> = ListSchema {
     },
 };
 
-/// Why a pipeline or a version can't be called and described so; the text is the server's.
+/// A name, description or tags that the server refuses; the text is the server's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MetadataError {
     #[error("{noun}'s name cannot be empty")]

@@ -92,7 +92,7 @@ impl ReconcileQueue {
     }
 }
 
-/// What an instant of a recurring run led to.
+/// An instant at which a recurring run was due, and the run that was made for it.
 #[derive(Debug)]
 pub(crate) struct Trigger {
     pub(crate) recurring: Uuid,

@@ -21,7 +21,7 @@ use crate::timestamp::Nanos;
 pub(crate) struct Run {
     pub(crate) id: Uuid,
     pub(crate) experiment: Uuid,
-    /// Where its pods live.
+    /// The namespace of its pods.
     pub(crate) namespace: Arc<str>,
     pub(crate) display_name: String,
     pub(crate) description: String,
@@ -32,7 +32,7 @@ pub(crate) struct Run {
     /// Name of the workflow in the cluster.
     pub(crate) workflow_name: String,
     pub(crate) workflow: WorkflowKey,
-    /// The recurring run that it came from, and the second that it stands for.
+    /// The recurring run that made it, and the second at which it was due.
     pub(crate) recurring: Option<(Uuid, i64)>,
     pub(crate) created: u32,
     pub(crate) scheduled: u32,
@@ -57,7 +57,7 @@ pub(crate) enum Source {
         pipeline: Uuid,
         version: Uuid,
     },
-    /// Whatever version is the latest when a recurring run is due.
+    /// The version that is the latest when a recurring run is due.
     Latest {
         pipeline: Uuid,
     },
@@ -65,7 +65,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// As the API gives it back: by reference or in full.
+    /// The source as the API shows it: by reference or in full.
     pub(crate) fn shown(&self) -> (Option<ReferenceBody>, Option<&RawValue>) {
         let reference = |pipeline_id, pipeline_version_id| Some(ReferenceBody { pipeline_id, pipeline_version_id });
         match self {
@@ -121,7 +121,7 @@ pub(crate) const RUNS: ListSchema<Run> = ListSchema {
     },
 };
 
-/// What a run is given.
+/// Parameters of a run, and where its artifacts go.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RuntimeConfig {

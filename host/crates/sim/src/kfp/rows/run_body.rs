@@ -106,16 +106,16 @@ pub(crate) fn rendered(run: &Run, workflow: &Workflow) -> Result<Box<RawValue>, 
 
 fn tasks<'a>(run: &'a Run, workflow: &'a Workflow) -> impl Iterator<Item = TaskBody<'a>> {
     let stream = RandomStream::new(run.id.as_u64_pair().0);
-    workflow.reported().map(move |(index, plan, known)| TaskBody {
+    workflow.reported().map(move |(index, planned, known)| TaskBody {
         run_id: run.id,
         task_id: stream.fork(index as u64).uuid(),
-        display_name: if index == 0 { &run.workflow_name } else { &plan.name },
+        display_name: if index == 0 { &run.workflow_name } else { &planned.name },
         create_time: Timestamp::Epoch(run.created),
         start_time: Timestamp::of(known.start),
         end_time: known.end.map_or(Timestamp::Never, Timestamp::of),
         state: known.state,
         state_history: changes(&known.history),
-        child_tasks: plan
+        child_tasks: planned
             .next_in_graph()
             .map(|child| {
                 let hash = Workflow::node_hash(run.id, child as usize);
