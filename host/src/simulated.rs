@@ -63,7 +63,7 @@ mod tests {
         let suite = "name = 'n'\nseed = 0\n[[scenario]]\nname = 's'\nplugin = 'p'\ntarget = 'simulated'\n\
                      load = { executor = 'constant-vus', duration = '10s' }\n";
         let source = kperf_suite::Source { name: "suite.toml", text: suite };
-        let options = kperf_suite::Options { environment: None, sets: &[], lookup: &|_| None };
+        let options = kperf_suite::LoadOptions { environment: None, sets: &[], lookup: &|_| None };
         let suite = kperf_suite::load(source, &options).unwrap();
         assert_eq!(super::config(&suite.simulated), kperf_sim::SimConfig::default());
     }

@@ -116,7 +116,7 @@ async fn clean_up(args: &CleanupArgs, dir: &Path, display: &Display) -> Result<E
 async fn planned(past: &Past, args: &CleanupArgs, dir: &Path) -> Result<Plan, Exit> {
     let name = dir.join("suite.toml").display().to_string();
     let opening = &past.opening.run;
-    let options = kperf_suite::Options {
+    let options = kperf_suite::LoadOptions {
         environment: opening.environment.as_deref(),
         sets: &opening.overrides,
         lookup: &|name| std::env::var(name).ok(),

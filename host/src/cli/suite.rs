@@ -231,7 +231,7 @@ async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Planned, Exit
         allow_native: args.allow_native,
     };
     let source = Source { name: &reading.name, text: &reading.text };
-    let options = kperf_suite::Options {
+    let options = kperf_suite::LoadOptions {
         environment: reading.environment.as_deref(),
         sets: &reading.sets,
         lookup: &reading.lookup,

@@ -85,7 +85,7 @@ async fn planned(
     let text = std::fs::read_to_string(&path)
         .map_err(|error| ResendError::NoRun { dir: dir.display().to_string(), why: format!("{SUITE}: {error}") })?;
     let name = path.display().to_string();
-    let options = kperf_suite::Options {
+    let options = kperf_suite::LoadOptions {
         environment: run.environment.as_deref(),
         sets: &run.overrides,
         lookup: &|name| std::env::var(name).ok(),
