@@ -175,7 +175,7 @@ impl Cluster {
             report_due: false,
             deleted_at: None,
             edition: 0,
-            state: RuntimeState::RuntimeStateUnspecified,
+            state: RuntimeState::Unspecified,
             history: Vec::new(),
             finished: None,
         };
@@ -229,7 +229,7 @@ impl Cluster {
     pub(crate) fn terminate(&mut self, key: WorkflowKey) -> Result<(), TransitionError> {
         let workflow = self.get_mut(key).ok_or(TransitionError::Over)?;
         match workflow.state {
-            RuntimeState::RuntimeStateUnspecified | RuntimeState::Pending | RuntimeState::Running => {}
+            RuntimeState::Unspecified | RuntimeState::Pending | RuntimeState::Running => {}
             _ => return Err(TransitionError::Over),
         }
         // The server writes this state without an entry in the history.

@@ -77,7 +77,7 @@ fn a_failure_leaves_out_what_depends_on_it_and_retry_runs_only_the_rest() {
     };
     assert!(states(workflow).contains(&("a".into(), RuntimeState::Succeeded)));
     assert!(states(workflow).contains(&("b".into(), RuntimeState::Failed)));
-    assert!(states(workflow).contains(&("c".into(), RuntimeState::RuntimeStateUnspecified)));
+    assert!(states(workflow).contains(&("c".into(), RuntimeState::Unspecified)));
     let ended = workflow.finished.unwrap();
     cluster.advance(ended + 60_000_000_000);
     cluster.retry(key).unwrap();

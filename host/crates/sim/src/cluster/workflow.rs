@@ -15,7 +15,8 @@ use crate::timestamp::{Nanos, seconds};
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum RuntimeState {
     /// Nothing known, or left out because something before it failed; the API leaves the field out.
-    RuntimeStateUnspecified,
+    #[serde(rename = "RUNTIME_STATE_UNSPECIFIED")]
+    Unspecified,
     Pending,
     Running,
     Succeeded,
@@ -29,7 +30,7 @@ impl RuntimeState {
     /// The API's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::RuntimeStateUnspecified => "RUNTIME_STATE_UNSPECIFIED",
+            Self::Unspecified => "RUNTIME_STATE_UNSPECIFIED",
             Self::Pending => "PENDING",
             Self::Running => "RUNNING",
             Self::Succeeded => "SUCCEEDED",
@@ -78,7 +79,7 @@ impl NodePhase {
             Self::Succeeded => RuntimeState::Succeeded,
             Self::Skipped => RuntimeState::Skipped,
             Self::Failed => RuntimeState::Failed,
-            Self::Waiting | Self::Omitted => RuntimeState::RuntimeStateUnspecified,
+            Self::Waiting | Self::Omitted => RuntimeState::Unspecified,
         }
     }
 }

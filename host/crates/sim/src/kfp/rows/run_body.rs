@@ -73,7 +73,7 @@ struct ChangeBody {
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
 fn is_unspecified(state: &RuntimeState) -> bool {
-    *state == RuntimeState::RuntimeStateUnspecified
+    *state == RuntimeState::Unspecified
 }
 
 fn changes(history: &[StateChange]) -> Vec<ChangeBody> {
