@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kperf_load::{Progress, Shared, signals};
+use kperf_load::{Progress, Shared, signal_channel};
 use kperf_metrics::{Registry, Tags};
 use kperf_plugin::{
     Book, CallError, Facts, Incident, Incidents, Isolation, Ledger, LedgerError, Outbox, Outcome, PluginContext,
@@ -407,7 +407,7 @@ impl Run<'_> {
             }
         };
         let epoch = Instant::now() + LEAD;
-        let (phase, signals) = signals();
+        let (signal, signals) = signal_channel();
         let (mut progress, mut shares) = (Vec::new(), Vec::new());
         for (number, stage) in stages.iter().enumerate() {
             let shared = Arc::new(Shared::new(epoch));
@@ -449,7 +449,7 @@ impl Run<'_> {
             messages,
             incidents,
             facts,
-            phase,
+            signal,
             exports,
         };
         let tags: Vec<Tags> = stages.iter().map(|stage| stage.context.tags.clone()).collect();

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kperf_load::{Counts, Phase, Progress, Shared};
+use kperf_load::{Counts, Progress, Shared, Signal};
 use kperf_metrics::{
     Builtin, Delta, Evaluation, Histogram, Interval, Registry, SeriesId, SeriesLimit, Shard, Tags, Totals, Unit,
 };
@@ -89,7 +89,7 @@ pub(super) struct Monitor<'a> {
     messages: mpsc::UnboundedReceiver<Message>,
     incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
     facts: Facts,
-    phase: watch::Sender<Phase>,
+    signal: watch::Sender<Signal>,
     pending: Option<Interval>,
     generator: Generator,
     exports: &'a Exports,
@@ -110,7 +110,7 @@ pub(super) struct Brief<'a> {
     pub(super) messages: mpsc::UnboundedReceiver<Message>,
     pub(super) incidents: &'a mut mpsc::UnboundedReceiver<Incident>,
     pub(super) facts: Facts,
-    pub(super) phase: watch::Sender<Phase>,
+    pub(super) signal: watch::Sender<Signal>,
     pub(super) exports: &'a Exports,
 }
 
@@ -164,7 +164,7 @@ impl<'a> Monitor<'a> {
             messages: brief.messages,
             incidents: brief.incidents,
             facts: brief.facts,
-            phase: brief.phase,
+            signal: brief.signal,
             exports: brief.exports,
             pending: None,
         })
@@ -177,7 +177,7 @@ impl<'a> Monitor<'a> {
     pub(super) async fn watch(&mut self, live: &mut Live, interrupts: &Interrupts) -> io::Result<LoadEnd> {
         let watched = self.watch_until_done(live, interrupts).await;
         if watched.is_err() {
-            self.phase.send_replace(Phase::Abandon);
+            self.signal.send_replace(Signal::Abort);
             self.wait_for_workers().await;
         }
         watched
@@ -208,13 +208,13 @@ impl<'a> Monitor<'a> {
             tokio::select! {
                 biased;
                 () = interrupts.twice() => {
-                    self.phase.send_replace(Phase::Abandon);
+                    self.signal.send_replace(Signal::Abort);
                     self.second()?;
                     return Ok(LoadEnd::Abandoned);
                 }
                 () = interrupts.once(), if !stopping => {
                     stopping = true;
-                    self.phase.send_replace(Phase::StopStarting);
+                    self.signal.send_replace(Signal::GracefulStop);
                     crate::terminal::note("\nstopping: running iterations may end; once more to leave at once");
                 }
                 message = self.messages.recv() => match message {
@@ -306,7 +306,7 @@ impl<'a> Monitor<'a> {
 
     /// Lets capacity searches go on.
     fn steer(&mut self, live: &Live) -> io::Result<()> {
-        if *self.phase.borrow() != Phase::Run {
+        if *self.signal.borrow() != Signal::Continue {
             return Ok(());
         }
         let now = Instant::now();
@@ -444,7 +444,7 @@ impl<'a> Monitor<'a> {
                 abort |= aborts;
             }
         }
-        if abort && *self.phase.borrow() != Phase::Run {
+        if abort && *self.signal.borrow() != Signal::Continue {
             return Ok(());
         }
         for (change, state) in changes {
@@ -460,7 +460,7 @@ impl<'a> Monitor<'a> {
         }
         self.reporters.iter_mut().for_each(ReporterHandle::tick);
         if abort {
-            self.phase.send_replace(Phase::StopStarting);
+            self.signal.send_replace(Signal::GracefulStop);
         }
         Ok(())
     }
@@ -473,7 +473,7 @@ impl<'a> Monitor<'a> {
 
     fn standings(&self) -> Vec<Standing> {
         let now = Instant::now();
-        let stopping = *self.phase.borrow() != Phase::Run;
+        let stopping = *self.signal.borrow() != Signal::Continue;
         self.scenarios.iter().map(|scenario| scenario.standing(self.epoch, now, stopping)).collect()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use kperf_load::{Finished, Iteration, Phase, Progress, Shared, Signals, User, Users, drive};
+use kperf_load::{Finished, Iteration, Progress, Shared, Signal, SignalReceiver, User, Users, drive};
 use kperf_metrics::{Builtin, Interval, SeriesId, Shard};
 use kperf_plugin::{IterationOutcome, Plugin, PluginContext, Record, Runner, RunnerPool, WorkerContext};
 use kperf_schedule::{Schedule, Slice};
@@ -42,7 +42,7 @@ pub(super) struct Assignment {
     pub(super) slice: Slice,
     pub(super) schedule: Schedule,
     pub(super) shared: Arc<Shared>,
-    pub(super) signals: Signals,
+    pub(super) signals: SignalReceiver,
     pub(super) progress: Arc<Progress>,
     pub(super) plugin: Plugin,
     pub(super) context: Arc<PluginContext>,
@@ -62,7 +62,7 @@ pub(super) fn start(assignment: Assignment) -> std::io::Result<JoinHandle<()>> {
         let messages = assignment.messages.clone();
         let scenario = assignment.scenario;
         let error = work(assignment).err();
-        // Nobody listens any more once the run has been abandoned.
+        // Nobody listens any more once the run has been aborted.
         let _ = messages.send(Message::Done { scenario, error });
     })
 }
@@ -83,7 +83,7 @@ fn work(assignment: Assignment) -> Result<Finished, String> {
         let recorder = Recorder::new(&context.registry, &assignment.context.tags).map_err(|error| error.to_string())?;
         let crew = Crew { pool: Rc::clone(&pool), recorder: Rc::new(recorder), shard: Arc::clone(&context.shard) };
         let mut ticker = Ticker::new(&context, &assignment, pool)?;
-        let abandoned = assignment.signals.clone();
+        let aborted = assignment.signals.clone();
         let load = drive(
             &assignment.schedule,
             assignment.slice,
@@ -96,7 +96,7 @@ fn work(assignment: Assignment) -> Result<Finished, String> {
             finished = load => finished,
             never = ticker.run() => match never {},
             never = async {
-                abandoned.reached(Phase::Abandon).await;
+                aborted.reached(Signal::Abort).await;
                 stop.send_replace(true);
                 std::future::pending::<std::convert::Infallible>().await
             } => match never {},
@@ -219,7 +219,7 @@ impl Ticker {
             shard.take(unix_ns())
         };
         self.seen = stats;
-        // Nobody listens any more once the run has been abandoned.
+        // Nobody listens any more once the run has been aborted.
         let _ = self.messages.send(Message::Samples(interval));
         send_records(&self.context, &self.messages);
     }

@@ -13,15 +13,19 @@
 //! so any number of threads or machines adds up to the whole exactly.
 
 mod closed;
-mod crew;
+mod context;
 mod drive;
 mod open;
+mod pool;
 mod progress;
+mod shared;
 mod signal;
 mod timer;
 mod user;
 
-pub use drive::{Ending, Finished, Order, Shared, drive};
+pub use context::Ending;
+pub use drive::{Finished, drive};
 pub use progress::{Counts, Progress};
-pub use signal::{Phase, Signals, signals};
+pub use shared::{Order, Shared};
+pub use signal::{Signal, SignalReceiver, signal_channel};
 pub use user::{Iteration, User, Users};

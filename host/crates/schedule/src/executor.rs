@@ -1,6 +1,7 @@
 //! The executors, named and meant as in k6. Only data: what they ask for at a moment is computed by [`crate::Pacer`].
 
-use crate::{Rate, SearchPlan};
+use crate::rate::Rate;
+use crate::search::SearchPlan;
 use std::time::Duration;
 
 /// One piece of a ramp: from where the piece before ended, in a straight line to `target`. A stage without length jumps.

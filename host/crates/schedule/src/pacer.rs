@@ -1,8 +1,8 @@
 //! Decides when. Pure: every answer follows from the executor and a time since its start, so that it can be tested without a
 //! clock and asked by a display as well as by the loops.
 
-use crate::rate::{Spacing, nanoseconds};
-use crate::{Executor, Rate, Stage};
+use crate::executor::{Executor, Stage};
+use crate::rate::{Rate, Spacing, nanoseconds};
 use std::time::Duration;
 
 /// The arrivals that rounding may make a ramp's end miss. Far above what doubles lose over a run, far below one arrival.

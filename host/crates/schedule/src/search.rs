@@ -5,7 +5,7 @@
 //! until it is narrow; then both ends are tried again until each has been confirmed. Everything is decided from the tally of
 //! each rate, so a try that contradicts an earlier one only moves the ends, and the search goes on from there.
 
-use crate::Rate;
+use crate::rate::Rate;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 

@@ -2,8 +2,8 @@
 //! millisecond that tokio's timers round to).
 
 use super::*;
-use crate::{Iteration, Phase, User, signals};
-use kperf_schedule::{SearchPlan, Stage};
+use crate::{Iteration, Order, Signal, User, signal_channel};
+use kperf_schedule::{Rate, SearchPlan, Stage};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use tokio::runtime::{Builder, LocalOptions};
@@ -92,7 +92,7 @@ struct Outcome {
 }
 
 /// What happens to the run while it goes on: a phase at a time.
-type Events = &'static [(Duration, Phase)];
+type Events = &'static [(Duration, Signal)];
 
 fn run_slices(schedule: &Schedule, count: u32, busy: Duration, events: Events) -> Vec<Outcome> {
     run_ordered(schedule, count, busy, events, &[])
@@ -111,7 +111,7 @@ fn run_ordered(
     runtime.block_on(async {
         let epoch = Instant::now();
         let shared = Arc::new(Shared::new(epoch.into_std()));
-        let (sender, signals) = signals();
+        let (sender, signals) = signal_channel();
         let workers: Vec<_> = (0..count)
             .map(|index| {
                 let (schedule, shared, signals) = (schedule.clone(), Arc::clone(&shared), signals.clone());
@@ -346,7 +346,7 @@ fn the_graceful_stop_waits_and_then_drops() {
 
 #[test]
 fn stop_starting_ends_think_time_and_lets_iterations_finish() {
-    const STOP: Events = &[(seconds(5), Phase::StopStarting)];
+    const STOP: Events = &[(seconds(5), Signal::GracefulStop)];
     let thinking = run_whole(constant(4, seconds(100), seconds(50)), seconds(30), seconds(1), STOP);
     assert_eq!((thinking.finished.ending, thinking.counts.finished), (Ending::Stopped, 4));
     assert!(thinking.finished.elapsed.abs_diff(seconds(5)) < millis(20));
@@ -367,13 +367,13 @@ fn stop_starting_ends_think_time_and_lets_iterations_finish() {
 }
 
 #[test]
-fn abandon_drops_everything_now() {
-    const ABANDON: Events = &[(seconds(5), Phase::Abandon)];
-    const SECOND: Events = &[(seconds(4), Phase::StopStarting), (seconds(5), Phase::Abandon)];
+fn abort_drops_everything_now() {
+    const ABANDON: Events = &[(seconds(5), Signal::Abort)];
+    const SECOND: Events = &[(seconds(4), Signal::GracefulStop), (seconds(5), Signal::Abort)];
     for events in [ABANDON, SECOND] {
         for executor in [constant(4, seconds(100), seconds(1)), arrivals(1, seconds(4), 10, 10)] {
             let outcome = run_whole(executor, seconds(30), seconds(50), events);
-            assert_eq!((outcome.finished.ending, outcome.counts.interrupted), (Ending::Abandoned, 4));
+            assert_eq!((outcome.finished.ending, outcome.counts.interrupted), (Ending::Aborted, 4));
             assert!(outcome.finished.elapsed.abs_diff(seconds(5)) < millis(20));
         }
     }
@@ -381,7 +381,7 @@ fn abandon_drops_everything_now() {
 
 #[test]
 fn a_signal_before_the_start_starts_nothing() {
-    const STOP: Events = &[(seconds(5), Phase::StopStarting)];
+    const STOP: Events = &[(seconds(5), Signal::GracefulStop)];
     for executor in [constant(4, seconds(100), seconds(1)), arrivals(1, seconds(4), 10, 10)] {
         let schedule = Schedule { executor, start: seconds(60), graceful_stop: seconds(30) };
         let outcome = run_slices(&schedule, 1, seconds(1), STOP).pop().unwrap();
@@ -417,7 +417,7 @@ fn a_user_that_panics_is_counted_and_takes_no_one_with_it() {
             Executor::PerVuIterations { vus: 9, iterations: 4, max_duration: seconds(60), think_time: millis(1) };
         let schedule = Schedule { executor, start: Duration::ZERO, graceful_stop: seconds(1) };
         let shared = Arc::new(Shared::new(Instant::now().into_std()));
-        drive(&schedule, Slice::WHOLE, shared, Fragile, signals().1, Arc::clone(&progress)).await
+        drive(&schedule, Slice::WHOLE, shared, Fragile, signal_channel().1, Arc::clone(&progress)).await
     });
     let counts = progress.counts();
     assert_eq!((finished.ending, counts.finished, counts.interrupted, counts.active), (Ending::Completed, 24, 3, 0));
@@ -450,7 +450,8 @@ fn the_real_timer_starts_every_arrival_and_none_early() {
         let schedule =
             Schedule { executor: arrivals(2_000, millis(250), 8, 600), start: millis(20), graceful_stop: seconds(60) };
         let shared = Arc::new(Shared::new(std::time::Instant::now()));
-        drive(&schedule, Slice::WHOLE, shared, Early(Rc::clone(&early)), signals().1, Arc::clone(&progress)).await
+        drive(&schedule, Slice::WHOLE, shared, Early(Rc::clone(&early)), signal_channel().1, Arc::clone(&progress))
+            .await
     });
     assert_eq!((finished.ending, progress.counts().finished, progress.counts().dropped), (Ending::Completed, 500, 0));
     assert_eq!(early.get(), 0);
@@ -499,7 +500,7 @@ fn orders_are_carried_out_one_after_the_other_by_all_workers_at_once() {
 
 #[test]
 fn a_search_stops_within_a_step_and_while_it_waits() {
-    const STOP: Events = &[(seconds(5), Phase::StopStarting)];
+    const STOP: Events = &[(seconds(5), Signal::GracefulStop)];
     let waiting = run_ordered(&search(2, 2), 1, seconds(1), STOP, &[]).pop().unwrap();
     assert_eq!((waiting.finished.ending, waiting.counts.started), (Ending::Stopped, 0));
     let orders = [(seconds(1), trial(millis(500), 1, seconds(9)))];
