@@ -59,7 +59,7 @@ fn config(wanted: &Simulated) -> SimConfig {
     SimConfig {
         seed: wanted.seed,
         slots: wanted.slots as usize,
-        create_rate: wanted.create_rate.map_or(0.0, kperf_suite::Rate::per_second),
+        create_rate: wanted.create_rate.map(kperf_schedule::Rate::as_per_second),
         create_burst: wanted.create_burst,
         pickup: wanted.pickup,
         schedule: wanted.schedule,
@@ -78,7 +78,8 @@ fn config(wanted: &Simulated) -> SimConfig {
         slow_factor: wanted.slow_factor,
         cache_rate: wanted.cache_rate.ratio(),
         latency: wanted.latency,
-        latencies: wanted.latencies.iter().map(|(name, latency)| ((*name).to_owned(), *latency)).collect(),
+        // The suite has checked the names.
+        latencies: wanted.latencies.iter().filter_map(|(name, latency)| Some((name.parse().ok()?, *latency))).collect(),
         list_latency: wanted.list_latency,
         error_rate: wanted.error_rate.ratio(),
         error_status: u16::try_from(wanted.error_status).unwrap_or(503),
@@ -86,7 +87,7 @@ fn config(wanted: &Simulated) -> SimConfig {
         multi_user: wanted.multi_user,
         // The suite has checked them.
         denied: wanted.denied.iter().filter_map(|denial| denial.parse().ok()).collect(),
-        authorize_rate: wanted.authorize_rate.map_or(0.0, kperf_suite::Rate::per_second),
+        authorize_rate: wanted.authorize_rate.map(kperf_schedule::Rate::as_per_second),
         authorize_burst: wanted.authorize_burst,
         namespace: wanted.namespace.clone(),
         prefill: Prefill {
@@ -104,7 +105,7 @@ mod tests {
     #[test]
     fn a_suite_knows_the_operations_that_the_server_has() {
         let written: BTreeSet<&str> = kperf_suite::simulated_operations().collect();
-        assert_eq!(written, kperf_sim::OPERATIONS.iter().copied().collect());
+        assert_eq!(written, kperf_sim::Operation::ALL.iter().map(|operation| operation.name()).collect());
     }
 
     #[test]
@@ -112,7 +113,7 @@ mod tests {
         let suite = "name = 'n'\nseed = 0\n[[scenario]]\nname = 's'\nplugin = 'p'\ntarget = 'simulated'\n\
                      load = { executor = 'constant-vus', duration = '10s' }\n";
         let source = kperf_suite::Source { name: "suite.toml", text: suite };
-        let options = kperf_suite::Options { environment: None, sets: &[], lookup: &|_| None };
+        let options = kperf_suite::LoadOptions { environment: None, sets: &[], lookup: &|_| None };
         let suite = kperf_suite::load(source, &options).unwrap();
         assert_eq!(super::config(&suite.simulated), kperf_sim::SimConfig::default());
     }

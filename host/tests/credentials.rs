@@ -48,7 +48,7 @@ pre_allocated_vus = 5
 }
 
 fn server() -> Sim {
-    let config = SimConfig { multi_user: true, authorize_rate: 0.0, ..SimConfig::default() };
+    let config = SimConfig { multi_user: true, authorize_rate: None, ..SimConfig::default() };
     Sim::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
 }
 

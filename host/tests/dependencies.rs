@@ -1,5 +1,5 @@
-//! Holds the direction of the crates: `metrics`, `http`, `system` <- `suite`, `load`, `plugin`, `sim`, `doubles`, `native`,
-//! `export` <- the host. `convert` writes what `suite` reads.
+//! Holds the direction of the crates: `metrics` and `schedule` <- `suite`, `plugin`, `native` <- `plan` <- `run`; `metrics` <-
+//! `results` <- `run`; all <- the host, which alone prints.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,25 +12,32 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What each crate may know of the others; whoever is not listed may know nobody.
-const EDGES: [(&str, &[&str]); 13] = [
+/// What each crate knows of the others.
+const EDGES: [(&str, &[&str]); 17] = [
     ("metrics", &[]),
+    ("schedule", &[]),
     ("http", &[]),
-    ("doubles", &[]),
-    ("guests", &[]),
-    ("load", &[]),
-    ("sim", &[]),
     ("system", &[]),
-    ("suite", &["metrics"]),
+    ("guests", &[]),
+    ("sim", &[]),
+    ("doubles", &[]),
+    ("results", &["metrics"]),
+    ("load", &["schedule"]),
+    ("suite", &["metrics", "schedule"]),
     ("convert", &["suite"]),
     ("plugin", &["http", "metrics"]),
     ("native", &["metrics", "system"]),
     ("export", &["http", "metrics"]),
+    ("plan", &["guests", "metrics", "native", "plugin", "schedule", "suite"]),
+    (
+        "run",
+        &["export", "http", "load", "metrics", "native", "plan", "plugin", "results", "schedule", "suite", "system"],
+    ),
     (
         "",
         &[
-            "convert", "doubles", "export", "guests", "http", "load", "metrics", "native", "plugin", "sim", "suite",
-            "system",
+            "convert", "doubles", "guests", "metrics", "native", "plan", "plugin", "results", "run", "schedule", "sim",
+            "suite",
         ],
     ),
 ];
@@ -54,6 +61,26 @@ fn crates_know_only_those_below_them() {
         let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table).unwrap_or(&empty);
         let known: BTreeSet<&str> = dependencies.keys().filter_map(|key| key.strip_prefix("kperf-")).collect();
         let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
-        assert!(known.is_subset(&allowed), "kperf-{name} knows {known:?}, and may know {allowed:?}");
+        assert_eq!(known, allowed, "kperf-{name} knows others than are listed");
     }
+}
+
+#[test]
+fn only_the_host_knows_the_terminal() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    let mut folders = vec![crates];
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                assert!(!text.contains("terminal::"), "{} knows the terminal", path.display());
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 100, "{read} files");
 }

@@ -99,7 +99,7 @@ fn suite(url: &str, mode: &str, params: &str, load: &str) -> String {
 
 #[test]
 fn what_is_reported_of_every_run_is_what_happened_to_the_second() {
-    let sim = sim(SimConfig { speed: 4.0, slots: 30, create_rate: 0.0, seed: 5, ..SimConfig::default() });
+    let sim = sim(SimConfig { speed: 4.0, slots: 30, create_rate: None, seed: 5, ..SimConfig::default() });
     let params = "pipeline = \"p.yaml\", timeout = \"1m\"";
     let load = "executor = \"constant-arrival-rate\", rate = \"3/s\", duration = \"5s\", pre_allocated_vus = 20, \
                 max_vus = 40, graceful_stop = \"40s\"";
@@ -135,7 +135,7 @@ fn what_is_reported_of_every_run_is_what_happened_to_the_second() {
 
 #[test]
 fn nothing_is_left_on_the_server() {
-    let sim = sim(SimConfig { speed: 20.0, create_rate: 0.0, ..SimConfig::default() });
+    let sim = sim(SimConfig { speed: 20.0, create_rate: None, ..SimConfig::default() });
     let before = counts(&sim);
     let params = "pipeline = \"p.yaml\", runs = 2, timeout = \"1m\"";
     let load = "executor = \"shared-iterations\", vus = 2, iterations = 4";
@@ -148,7 +148,7 @@ fn nothing_is_left_on_the_server() {
 #[cfg(unix)]
 #[test]
 fn a_killed_run_is_cleaned_up_afterwards() {
-    let sim = sim(SimConfig { speed: 5.0, create_rate: 0.0, ..SimConfig::default() });
+    let sim = sim(SimConfig { speed: 5.0, create_rate: None, ..SimConfig::default() });
     let before = counts(&sim);
     let params = "pipeline = \"p.yaml\", runs = 3, timeout = \"1m\"";
     let load = "executor = \"constant-vus\", vus = 4, duration = \"5m\"";
@@ -180,7 +180,7 @@ fn counts(sim: &Sim) -> [u64; 4] {
 #[test]
 fn with_too_few_slots_pods_wait_longer_and_longer() {
     // Nine runs a second are twice what ten slots carry.
-    let sim = sim(SimConfig { speed: 3.0, slots: 10, create_rate: 0.0, ..SimConfig::default() });
+    let sim = sim(SimConfig { speed: 3.0, slots: 10, create_rate: None, ..SimConfig::default() });
     let params = "pipeline = \"p.yaml\", timeout = \"1m\"";
     let load = "executor = \"constant-arrival-rate\", rate = \"9/s\", duration = \"8s\", pre_allocated_vus = 50, \
                 max_vus = 100, graceful_stop = \"50s\"";
@@ -208,7 +208,7 @@ fn with_too_few_slots_pods_wait_longer_and_longer() {
 
 #[test]
 fn following_stays_within_its_budget() {
-    let sim = sim(SimConfig { speed: 1.0, slots: 5000, create_rate: 0.0, ..SimConfig::default() });
+    let sim = sim(SimConfig { speed: 1.0, slots: 5000, create_rate: None, ..SimConfig::default() });
     let params = "pipeline = \"p.yaml\", timeout = \"2m\"";
     let load = "executor = \"per-vu-iterations\", vus = 600, iterations = 1, graceful_stop = \"1m\"";
     let kperf =
@@ -233,7 +233,7 @@ fn following_stays_within_its_budget() {
 
 #[test]
 fn scheduled_runs_are_told_as_they_were() {
-    let sim = sim(SimConfig { speed: 50.0, create_rate: 0.0, ..SimConfig::default() });
+    let sim = sim(SimConfig { speed: 50.0, create_rate: None, ..SimConfig::default() });
     let params = "pipeline = \"p.yaml\", interval = \"2s\", triggers = 3, grace = \"10s\"";
     let load = "executor = \"per-vu-iterations\", vus = 2, iterations = 1, graceful_stop = \"40s\"";
     let kperf = Kperf::with(&suite(&sim.url(), "SCHEDULED_RUNS", params, load)).file("p.yaml", pipeline("simple.yaml"));
@@ -253,7 +253,7 @@ fn scheduled_runs_are_told_as_they_were() {
 #[test]
 fn a_multi_user_server_is_used_as_its_users_would() {
     let config =
-        SimConfig { speed: 20.0, create_rate: 0.0, multi_user: true, authorize_rate: 0.0, ..SimConfig::default() };
+        SimConfig { speed: 20.0, create_rate: None, multi_user: true, authorize_rate: None, ..SimConfig::default() };
     let sim = sim(config);
     let load = "executor = \"shared-iterations\", vus = 4, iterations = 8";
     let with = |params: &str| {

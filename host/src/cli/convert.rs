@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use kperf_convert::Options;
+use kperf_convert::ConvertOptions;
 use kperf_suite::Source;
 
 use super::suite::usage;
@@ -87,7 +87,7 @@ pub(super) fn folder(file: &Path) -> &Path {
 fn convert(file: &Path, base: &Path, comment: &str) -> Result<String, Exit> {
     let text = read(file)?;
     let name = file.display().to_string();
-    let options = Options {
+    let options = ConvertOptions {
         lookup: &|name| std::env::var(name).ok(),
         locate: &|pipeline| locate(pipeline, folder(file), base),
         paths: comment,

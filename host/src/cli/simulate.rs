@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use kperf_sim::{Denial, Prefill, SimConfig};
+use kperf_sim::{Denial, Operation, Prefill, SimConfig};
 use kperf_suite::Share;
 
 use crate::terminal;
@@ -130,7 +130,7 @@ struct Server {
     create_burst: Option<u32>,
     /// Added to every answer, or to one operation's: 20ms, or list_runs=20ms; may be repeated
     #[arg(long, value_name = "[OPERATION=]TIME", value_parser = latency)]
-    latency: Vec<(Option<String>, Duration)>,
+    latency: Vec<(Option<Operation>, Duration)>,
     /// Added to the answer of a list per 1,000 rows stored
     #[arg(long, value_name = "TIME", value_parser = duration)]
     list_latency: Option<Duration>,
@@ -189,17 +189,22 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A time for all operations, or for the one before the equals sign.
-fn latency(text: &str) -> Result<(Option<String>, Duration), String> {
+fn latency(text: &str) -> Result<(Option<Operation>, Duration), String> {
     match text.split_once('=') {
         None => Ok((None, duration(text)?)),
-        Some((operation, time)) if kperf_sim::OPERATIONS.contains(&operation) => {
-            Ok((Some(operation.to_owned()), duration(time)?))
-        }
-        Some((operation, _)) => {
-            let help = kperf_suite::suggestion(operation, kperf_sim::OPERATIONS.iter().copied());
-            Err(format!("there is no operation `{operation}`: {help}"))
-        }
+        Some((name, time)) => match name.parse::<Operation>() {
+            Ok(operation) => Ok((Some(operation), duration(time)?)),
+            Err(unknown) => {
+                let help = kperf_suite::suggestion(name, Operation::ALL.iter().map(|operation| operation.name()));
+                Err(format!("{unknown}: {help}"))
+            }
+        },
     }
+}
+
+/// A rate as a flag gives it, where 0 stands for no limit.
+fn rate_limit(given: Option<f64>, usual: Option<f64>) -> Option<f64> {
+    given.map_or(usual, |rate| (rate != 0.0).then_some(rate))
 }
 
 impl Kfp {
@@ -208,7 +213,7 @@ impl Kfp {
         let usual = SimConfig::default();
         let share = |given: Option<Share>, usual: f64| given.map_or(usual, Share::ratio);
         let all = server.latency.iter().rev().find(|(operation, _)| operation.is_none());
-        let single = server.latency.iter().filter_map(|(operation, time)| Some((operation.clone()?, *time)));
+        let single = server.latency.iter().filter_map(|(operation, time)| Some(((*operation)?, *time)));
         SimConfig {
             seed: seed.unwrap_or(usual.seed),
             slots: cluster.slots.map_or(usual.slots, |slots| slots as usize),
@@ -228,7 +233,7 @@ impl Kfp {
             slow_rate: share(tasks.slow_rate, usual.slow_rate),
             slow_factor: tasks.slow_factor.unwrap_or(usual.slow_factor),
             cache_rate: share(tasks.cache_rate, usual.cache_rate),
-            create_rate: server.create_rate.unwrap_or(usual.create_rate),
+            create_rate: rate_limit(server.create_rate, usual.create_rate),
             create_burst: server.create_burst.unwrap_or(usual.create_burst),
             latency: all.map_or(usual.latency, |(_, time)| *time),
             latencies: single.collect(),
@@ -238,7 +243,7 @@ impl Kfp {
             reset_rate: share(faults.reset_rate, usual.reset_rate),
             multi_user: users.multi_user,
             denied: users.deny.clone(),
-            authorize_rate: users.authorize_rate.unwrap_or(usual.authorize_rate),
+            authorize_rate: rate_limit(users.authorize_rate, usual.authorize_rate),
             authorize_burst: users.authorize_burst.unwrap_or(usual.authorize_burst),
             namespace: users.namespace.clone().unwrap_or(usual.namespace),
             prefill: Prefill { runs: stored.runs, pipelines: stored.pipelines, experiments: stored.experiments },
@@ -254,8 +259,8 @@ pub(super) fn run(what: &Simulate) -> Exit {
         Simulate::Pagerduty(listener) => return double(kperf_doubles::PagerDuty::default(), listener),
     };
     let config = kfp.config();
-    if let Err(wrong) = config.check() {
-        terminal::error(&wrong);
+    if let Err(error) = config.check() {
+        terminal::error(&error.to_string());
         return Exit::Usage;
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {

@@ -304,8 +304,11 @@ async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Planned, Exit
 /// Shows the mistakes of a suite, and those that only its plugins reveal.
 async fn refuse_all(input: &SuiteInput, diagnostics: &Diagnostics) -> Exit {
     let source = Source { name: &input.name, text: &input.text };
-    let options =
-        kperf_suite::Options { environment: input.environment.as_deref(), sets: &input.sets, lookup: &input.lookup };
+    let options = kperf_suite::LoadOptions {
+        environment: input.environment.as_deref(),
+        sets: &input.sets,
+        lookup: &input.lookup,
+    };
     let uses = kperf_suite::plugin_uses(source, &options);
     let mut all = kperf_plan::examine(&uses, &input.folder, &input.engine).await;
     all.extend(diagnostics.iter().cloned());

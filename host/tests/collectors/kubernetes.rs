@@ -14,7 +14,7 @@ const PIPELINE: &str = include_str!("../../../scenarios/pipelines/three-step.yam
 const ROWS: &str = "records/kubernetes-collector/pods.parquet";
 
 fn sim() -> Sim {
-    let config = SimConfig { speed: 4.0, create_rate: 0.0, cold_pulls: 0.3, slots: 30, ..SimConfig::default() };
+    let config = SimConfig { speed: 4.0, create_rate: None, cold_pulls: 0.3, slots: 30, ..SimConfig::default() };
     Sim::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
 }
 

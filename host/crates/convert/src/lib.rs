@@ -22,7 +22,7 @@ use kperf_suite::{Diagnostic, Diagnostics, Source, Sources, Span};
 
 /// What a scenario file is converted with besides its text.
 #[derive(Clone, Copy)]
-pub struct Options<'a> {
+pub struct ConvertOptions<'a> {
     /// Looks up a variable of the process environment.
     pub lookup: &'a dyn Fn(&str) -> Option<String>,
     /// Finds the file of a pipeline by the name in the JSON: the path to write into the suite, or, if there is no such file,
@@ -71,7 +71,7 @@ impl std::error::Error for Refused {}
 ///
 /// # Errors
 /// Every mistake in the JSON and in the environment variables that it needs.
-pub fn convert(source: Source<'_>, options: &Options<'_>) -> Result<Converted, Refused> {
+pub fn convert(source: Source<'_>, options: &ConvertOptions<'_>) -> Result<Converted, Refused> {
     // Editors for Windows put a byte order mark there.
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(source.text);
     let sources = Sources::file(Source { text, ..source });

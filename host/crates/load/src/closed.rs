@@ -1,10 +1,11 @@
 //! The closed loop: keeps as many users at work as the pacer asks for; each user starts its own iterations.
 
-use crate::Executor;
-use crate::crew::{Member, Occupant, Roster, Seat};
-use crate::drive::{Ending, Run, Shared};
-use crate::signal::Phase;
+use crate::context::{DriveContext, Ending};
+use crate::pool::{UserGuard, UserHandle, UserPool, UserState};
+use crate::shared::Shared;
+use crate::signal::Signal;
 use crate::user::{Iteration, User, Users};
+use kperf_schedule::Executor;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,10 +14,10 @@ use tokio::task::{consume_budget, yield_now};
 use tokio::time::{Instant, sleep, sleep_until};
 
 /// Users made in one go, before those already there get their turn.
-const HIRED_AT_ONCE: usize = 64;
+const SPAWNED_AT_ONCE: usize = 64;
 
-/// What a user of the closed model needs to know.
-pub(crate) struct Rules {
+/// How users of the closed model iterate.
+pub(crate) struct ClosedSettings {
     think_time: Duration,
     graceful_ramp_down: Duration,
     quota: Quota,
@@ -29,28 +30,29 @@ enum Quota {
     Shared(u64, Arc<Shared>),
 }
 
-impl Rules {
+impl ClosedSettings {
     pub(crate) fn new(executor: &Executor, shared: &Arc<Shared>) -> Self {
-        let mut rules = Self { think_time: Duration::ZERO, graceful_ramp_down: Duration::ZERO, quota: Quota::Endless };
+        let mut settings =
+            Self { think_time: Duration::ZERO, graceful_ramp_down: Duration::ZERO, quota: Quota::Endless };
         match executor {
-            Executor::ConstantVus { think_time, .. } => rules.think_time = *think_time,
+            Executor::ConstantVus { think_time, .. } => settings.think_time = *think_time,
             Executor::RampingVus { think_time, graceful_ramp_down, .. } => {
-                rules.think_time = *think_time;
-                rules.graceful_ramp_down = *graceful_ramp_down;
+                settings.think_time = *think_time;
+                settings.graceful_ramp_down = *graceful_ramp_down;
             }
             Executor::PerVuIterations { think_time, iterations, .. } => {
-                rules.think_time = *think_time;
-                rules.quota = Quota::Each(*iterations);
+                settings.think_time = *think_time;
+                settings.quota = Quota::Each(*iterations);
             }
             Executor::SharedIterations { think_time, iterations, .. } => {
-                rules.think_time = *think_time;
-                rules.quota = Quota::Shared(*iterations, Arc::clone(shared));
+                settings.think_time = *think_time;
+                settings.quota = Quota::Shared(*iterations, Arc::clone(shared));
             }
             Executor::ConstantArrivalRate { .. }
             | Executor::RampingArrivalRate { .. }
             | Executor::CapacitySearch { .. } => {}
         }
-        rules
+        settings
     }
 }
 
@@ -84,66 +86,71 @@ impl Quota {
 }
 
 /// Drives this worker's users until the schedule ends or is stopped, and all of them have left.
-pub(crate) async fn closed<U: Users>(run: &Run<'_, U>, rules: &Rc<Rules>) -> Ending {
-    let mut roster = Roster::default();
-    let limited = !matches!(rules.quota, Quota::Endless);
-    let all = run.slice.share_of_users(run.schedule.executor.max_users());
-    run.crew.progress.allocate(all);
-    let end = run.start + run.pacer.total_duration();
-    let mut stop = pin!(run.signals.clone().reached(Phase::StopStarting));
+pub(crate) async fn closed<U: Users>(context: &DriveContext<'_, U>, settings: &Rc<ClosedSettings>) -> Ending {
+    let mut users = UserPool::default();
+    let limited = !matches!(settings.quota, Quota::Endless);
+    let all = context.slice.share_of_users(context.schedule.executor.max_users());
+    context.pool.progress.allocate(all);
+    let end = context.start + context.pacer.total_duration();
+    let mut stop = pin!(context.signals.clone().reached(Signal::GracefulStop));
     let (ending, stopped_at) = loop {
         let now = Instant::now();
-        roster.expire(now);
-        if run.signals.phase() > Phase::Run {
+        users.expire(now);
+        if context.signals.current() > Signal::Continue {
             break (Ending::Stopped, now);
         }
         if now >= end {
-            run.crew.progress.iterations_dropped(rules.quota.left_over(all, run.crew.started()));
+            context.pool.progress.iterations_dropped(settings.quota.left_over(all, context.pool.started()));
             break (Ending::Completed, end);
         }
-        let Some(elapsed) = now.checked_duration_since(run.start) else {
+        let Some(elapsed) = now.checked_duration_since(context.start) else {
             tokio::select! {
                 _ = &mut stop => {}
-                () = sleep_until(run.start) => {}
+                () = sleep_until(context.start) => {}
             }
             continue;
         };
-        let target = run.slice.share_of_users(run.pacer.users(elapsed)) as usize;
-        roster.shrink(target, now + rules.graceful_ramp_down);
-        let step = target.min(roster.wanted() + HIRED_AT_ONCE);
-        while roster.wanted() < step {
-            let local = u32::try_from(roster.wanted()).unwrap_or(u32::MAX);
-            roster.grow(|started| hire(run, rules, local, started));
+        let target = context.slice.share_of_users(context.pacer.users(elapsed)) as usize;
+        users.shrink(target, now + settings.graceful_ramp_down);
+        let next = target.min(users.wanted() + SPAWNED_AT_ONCE);
+        while users.wanted() < next {
+            let local = u32::try_from(users.wanted()).unwrap_or(u32::MAX);
+            users.grow(|started| spawn(context, settings, local, started));
         }
-        if step < target {
+        if next < target {
             yield_now().await;
             continue;
         }
-        let change = run.pacer.next_change(elapsed).map_or(end, |at| run.start + at);
-        let wake = roster.next_expiry().map_or(change, |expiry| expiry.min(change));
+        let change = context.pacer.next_change(elapsed).map_or(end, |at| context.start + at);
+        let wake = users.next_expiry().map_or(change, |expiry| expiry.min(change));
         tokio::select! {
             biased;
             _ = &mut stop => {}
-            () = run.crew.empty(), if limited => break (Ending::Completed, now),
+            () = context.pool.all_left(), if limited => break (Ending::Completed, now),
             () = sleep_until(wake) => {}
         }
     };
-    run.disband(roster, stopped_at, ending).await
+    context.drain(users, stopped_at, ending).await
 }
 
-fn hire<U: Users>(run: &Run<'_, U>, rules: &Rc<Rules>, local: u32, started: u64) -> Member {
-    let seat = Seat::new(&run.crew, started);
-    let user = run.users.user(run.slice.user(local));
-    Member::hire(seat, |seat| work(user, seat, Rc::clone(rules)))
+fn spawn<U: Users>(
+    context: &DriveContext<'_, U>,
+    settings: &Rc<ClosedSettings>,
+    local: u32,
+    started: u64,
+) -> UserHandle {
+    let state = UserState::new(&context.pool, started);
+    let user = context.users.user(context.slice.user(local));
+    UserHandle::spawn(state, |guard| work(user, guard, Rc::clone(settings)))
 }
 
-async fn work<U: User>(mut user: U, seat: Occupant, rules: Rc<Rules>) {
-    let Rules { quota, think_time, .. } = &*rules;
-    while seat.stays() && quota.take(seat.started()) {
-        let number = seat.begin();
+async fn work<U: User>(mut user: U, guard: UserGuard, settings: Rc<ClosedSettings>) {
+    let ClosedSettings { quota, think_time, .. } = &*settings;
+    while guard.stays() && quota.take(guard.started()) {
+        let number = guard.begin();
         user.iterate(Iteration { number, due: None }).await;
-        seat.end();
-        if quota.used_up(seat.started()) || !seat.stays() {
+        guard.end();
+        if quota.used_up(guard.started()) || !guard.stays() {
             break;
         }
         if think_time.is_zero() {

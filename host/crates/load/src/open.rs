@@ -6,12 +6,14 @@
 //!
 //! A capacity search is the same loop, run once for each order on the same users.
 
-use crate::crew::{Member, Occupant, Roster, Seat};
-use crate::drive::{Ending, Order, Run};
-use crate::signal::Phase;
+use crate::context::{DriveContext, Ending};
+use crate::pool::{UserGuard, UserHandle, UserPool, UserState};
+use crate::progress::Progress;
+use crate::shared::Order;
+use crate::signal::Signal;
 use crate::timer::Timer;
 use crate::user::{Iteration, User, Users};
-use crate::{Pacer, Progress};
+use kperf_schedule::Pacer;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -25,15 +27,15 @@ use tokio::time::Instant;
 /// Arrivals started or users made in one go, before the tasks get their turn.
 const AT_ONCE: u32 = 64;
 
-/// Where a parked user finds its next iteration.
+/// Where a parked user gets its next iteration.
 #[derive(Default)]
-struct Desk {
+struct Mailbox {
     next: Cell<Option<(u64, Instant)>>,
     waker: RefCell<Option<Waker>>,
 }
 
-impl Desk {
-    /// Puts an iteration on the desk; its user takes it at its next turn.
+impl Mailbox {
+    /// Leaves an iteration; the user takes it at its next turn.
     fn put(&self, number: u64, due: Instant) {
         self.next.set(Some((number, due)));
         if let Some(waker) = &*self.waker.borrow() {
@@ -57,37 +59,38 @@ impl Desk {
     }
 }
 
-/// A worker's users, parked and busy.
-struct Pool {
-    roster: Roster,
-    places: Vec<(Rc<Seat>, Rc<Desk>)>,
-    /// The parked users' places, the last to park on top.
-    free: Rc<RefCell<Vec<usize>>>,
+/// A worker's virtual users, parked and busy.
+struct ArrivalPool {
+    pool: UserPool,
+    /// By index, which is also the id within the worker.
+    users: Vec<(Rc<UserState>, Rc<Mailbox>)>,
+    /// The parked users' indices, the last to park on top.
+    parked: Rc<RefCell<Vec<usize>>>,
 }
 
-impl Pool {
-    /// Makes one user more and gives its place; it is not on the free list yet.
-    fn hire<U: Users>(&mut self, run: &Run<'_, U>) -> usize {
-        let place = self.places.len();
-        let (seat, desk) = (Seat::new(&run.crew, 0), Rc::new(Desk::default()));
-        self.places.push((Rc::clone(&seat), Rc::clone(&desk)));
-        let user = run.users.user(run.slice.user(u32::try_from(place).unwrap_or(u32::MAX)));
-        let (free, progress) = (Rc::clone(&self.free), Arc::clone(&run.crew.progress));
+impl ArrivalPool {
+    /// Adds a user, not parked yet, and gives its index.
+    fn add<U: Users>(&mut self, context: &DriveContext<'_, U>) -> usize {
+        let index = self.users.len();
+        let (state, mailbox) = (UserState::new(&context.pool, 0), Rc::new(Mailbox::default()));
+        self.users.push((Rc::clone(&state), Rc::clone(&mailbox)));
+        let user = context.users.user(context.slice.user(u32::try_from(index).unwrap_or(u32::MAX)));
+        let (parked, progress) = (Rc::clone(&self.parked), Arc::clone(&context.pool.progress));
         progress.allocate(1);
-        self.roster.grow(|_| Member::hire(seat, |seat| serve(user, seat, desk, free, place, progress)));
-        place
+        self.pool.grow(|_| UserHandle::spawn(state, |guard| serve(user, guard, mailbox, parked, index, progress)));
+        index
     }
 
     /// Starts the arrival that is due at `due`, or counts it as dropped when all of `most` users are busy.
-    fn start<U: Users>(&mut self, run: &Run<'_, U>, due: Instant, most: usize) {
-        let parked = self.free.borrow_mut().pop();
-        let place = match parked {
-            Some(place) => place,
-            None if self.places.len() < most => self.hire(run),
-            None => return run.crew.progress.iterations_dropped(1),
+    fn start<U: Users>(&mut self, context: &DriveContext<'_, U>, due: Instant, most: usize) {
+        let parked = self.parked.borrow_mut().pop();
+        let index = match parked {
+            Some(index) => index,
+            None if self.users.len() < most => self.add(context),
+            None => return context.pool.progress.iterations_dropped(1),
         };
-        if let Some((seat, desk)) = self.places.get(place) {
-            desk.put(seat.begin(), due);
+        if let Some((state, mailbox)) = self.users.get(index) {
+            mailbox.put(state.begin(), due);
         }
     }
 }
@@ -95,23 +98,23 @@ impl Pool {
 /// Starts this worker's arrivals until the schedule, or the last of `orders`, ends or is stopped, and all iterations have
 /// ended.
 pub(crate) async fn open<U: Users>(
-    run: &Run<'_, U>,
+    context: &DriveContext<'_, U>,
     pre_allocated: u32,
     orders: Option<watch::Receiver<Order>>,
     mut timer: Timer,
 ) -> Ending {
-    let mut pool = Pool { roster: Roster::default(), places: Vec::new(), free: Rc::default() };
-    for made in 1..=run.slice.share_of_users(pre_allocated) {
-        let place = pool.hire(run);
-        pool.free.borrow_mut().push(place);
+    let mut pool = ArrivalPool { pool: UserPool::default(), users: Vec::new(), parked: Rc::default() };
+    for made in 1..=context.slice.share_of_users(pre_allocated) {
+        let index = pool.add(context);
+        pool.parked.borrow_mut().push(index);
         if made % AT_ONCE == 0 {
             yield_now().await;
         }
     }
-    let mut stop = pin!(run.signals.clone().reached(Phase::StopStarting));
+    let mut stop = pin!(context.signals.clone().reached(Signal::GracefulStop));
     let (ending, stopped_at) = match orders {
-        None => match arrivals(run, &mut pool, &run.pacer, run.start, &mut timer, stop).await {
-            None => (Ending::Completed, run.start + run.pacer.total_duration()),
+        None => match arrivals(context, &mut pool, &context.pacer, context.start, &mut timer, stop).await {
+            None => (Ending::Completed, context.start + context.pacer.total_duration()),
             Some(_) => (Ending::Stopped, Instant::now()),
         },
         Some(mut orders) => loop {
@@ -126,9 +129,9 @@ pub(crate) async fn open<U: Users>(
             let cut = match order {
                 Order::End => break (Ending::Completed, Instant::now()),
                 Order::Wait => None,
-                Order::Step { start, rate, duration } => {
+                Order::Trial { start, rate, duration } => {
                     let pacer = Pacer::constant(rate, duration);
-                    arrivals(run, &mut pool, &pacer, run.start + start, &mut timer, next.as_mut()).await
+                    arrivals(context, &mut pool, &pacer, context.start + start, &mut timer, next.as_mut()).await
                 }
             };
             let cut = match cut {
@@ -140,25 +143,25 @@ pub(crate) async fn open<U: Users>(
             }
         },
     };
-    run.disband(pool.roster, stopped_at, ending).await
+    context.drain(pool.pool, stopped_at, ending).await
 }
 
 /// Starts the arrivals of `pacer`, counted from `start`, until its time is over, or until `cut`, whose output it then gives.
 async fn arrivals<U: Users, T>(
-    run: &Run<'_, U>,
-    pool: &mut Pool,
+    context: &DriveContext<'_, U>,
+    pool: &mut ArrivalPool,
     pacer: &Pacer,
     start: Instant,
     timer: &mut Timer,
     mut cut: impl Future<Output = T> + Unpin,
 ) -> Option<T> {
-    let most = run.slice.share_of_users(run.schedule.executor.max_users()) as usize;
+    let most = context.slice.share_of_users(context.schedule.executor.max_users()) as usize;
     let end = start + pacer.total_duration();
     let mut now = Instant::now();
     let mut next = 0;
     let mut burst = 0;
     loop {
-        let due = pacer.due(run.slice.number(next)).map(|due| start + due);
+        let due = pacer.due(context.slice.number(next)).map(|due| start + due);
         let at = due.unwrap_or(end);
         if at > now {
             now = Instant::now();
@@ -175,7 +178,7 @@ async fn arrivals<U: Users, T>(
             continue;
         }
         let due = due?;
-        pool.start(run, due, most);
+        pool.start(context, due, most);
         next += 1;
         burst += 1;
     }
@@ -183,17 +186,17 @@ async fn arrivals<U: Users, T>(
 
 async fn serve<U: User>(
     mut user: U,
-    seat: Occupant,
-    desk: Rc<Desk>,
-    free: Rc<RefCell<Vec<usize>>>,
-    place: usize,
+    guard: UserGuard,
+    mailbox: Rc<Mailbox>,
+    parked: Rc<RefCell<Vec<usize>>>,
+    index: usize,
     progress: Arc<Progress>,
 ) {
-    while seat.stays() {
-        let (number, due) = desk.take().await;
+    while guard.stays() {
+        let (number, due) = mailbox.take().await;
         progress.late_by(Instant::now().saturating_duration_since(due));
         user.iterate(Iteration { number, due: Some(due.into_std()) }).await;
-        seat.end();
-        free.borrow_mut().push(place);
+        guard.end();
+        parked.borrow_mut().push(index);
     }
 }

@@ -1,39 +1,39 @@
-//! What tells a running schedule to stop before its time.
+//! The signal that stops a running schedule before its time.
 
 use tokio::sync::watch;
 
-/// How far a run may still go. It only ever moves on to a later phase.
+/// How far a schedule may still go. It only ever moves on to a later signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Phase {
+pub enum Signal {
     /// Go on as scheduled.
-    Run,
+    Continue,
     /// Start nothing more; let running iterations end within the graceful stop.
-    StopStarting,
+    GracefulStop,
     /// Drop everything that runs, now.
-    Abandon,
+    Abort,
 }
 
-/// A worker's view of the phase; clones see the same one.
+/// A worker's view of the signal; clones see the same one.
 #[derive(Debug, Clone)]
-pub struct Signals(watch::Receiver<Phase>);
+pub struct SignalReceiver(watch::Receiver<Signal>);
 
-/// The sender that the host keeps, and the view that each worker gets a clone of. A dropped sender leaves the phase as it is.
+/// The sender that the host keeps, and the view that each worker gets a clone of. A dropped sender leaves the signal as it is.
 #[must_use]
-pub fn signals() -> (watch::Sender<Phase>, Signals) {
-    let (sender, receiver) = watch::channel(Phase::Run);
-    (sender, Signals(receiver))
+pub fn signal_channel() -> (watch::Sender<Signal>, SignalReceiver) {
+    let (sender, receiver) = watch::channel(Signal::Continue);
+    (sender, SignalReceiver(receiver))
 }
 
-impl Signals {
-    /// The phase now.
+impl SignalReceiver {
+    /// The signal now.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub fn current(&self) -> Signal {
         *self.0.borrow()
     }
 
-    /// Waits until the phase is `phase` or a later one, and says which. Waits for ever when it never comes.
-    pub async fn reached(mut self, phase: Phase) -> Phase {
-        let seen = self.0.wait_for(|now| *now >= phase).await.map(|now| *now);
+    /// Waits until the signal is `signal` or a later one, and says which. Waits for ever when it never comes.
+    pub async fn reached(mut self, signal: Signal) -> Signal {
+        let seen = self.0.wait_for(|now| *now >= signal).await.map(|now| *now);
         match seen {
             Ok(now) => now,
             Err(_) => std::future::pending().await,
@@ -45,12 +45,12 @@ impl Signals {
 mod tests {
     use super::*;
     #[tokio::test]
-    async fn waits_for_its_phase_or_a_later_one() {
-        let (sender, signals) = signals();
-        assert_eq!(signals.phase(), Phase::Run);
-        sender.send(Phase::StopStarting).unwrap();
-        assert_eq!(signals.clone().reached(Phase::StopStarting).await, Phase::StopStarting);
-        sender.send(Phase::Abandon).unwrap();
-        assert_eq!(signals.clone().reached(Phase::StopStarting).await, Phase::Abandon);
+    async fn waits_for_its_signal_or_a_later_one() {
+        let (sender, receiver) = signal_channel();
+        assert_eq!(receiver.current(), Signal::Continue);
+        sender.send(Signal::GracefulStop).unwrap();
+        assert_eq!(receiver.clone().reached(Signal::GracefulStop).await, Signal::GracefulStop);
+        sender.send(Signal::Abort).unwrap();
+        assert_eq!(receiver.clone().reached(Signal::GracefulStop).await, Signal::Abort);
     }
 }

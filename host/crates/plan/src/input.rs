@@ -41,7 +41,7 @@ impl SuiteInput {
     pub fn suite(&self, more: &[String]) -> Result<Suite, Refused> {
         let sets: Vec<String> = self.sets.iter().chain(more).cloned().collect();
         let options =
-            kperf_suite::Options { environment: self.environment.as_deref(), sets: &sets, lookup: &self.lookup };
+            kperf_suite::LoadOptions { environment: self.environment.as_deref(), sets: &sets, lookup: &self.lookup };
         kperf_suite::load(Source { name: &self.name, text: &self.text }, &options)
             .map_err(|diagnostics| Refused { diagnostics, plugins_only: false })
     }

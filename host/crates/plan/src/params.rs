@@ -260,7 +260,7 @@ fn escape(key: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kperf_suite::{Options, Source};
+    use kperf_suite::{LoadOptions, Source};
     use serde_json::json;
 
     fn scenario(params: &str) -> kperf_suite::Suite {
@@ -271,7 +271,7 @@ mod tests {
         let lookup = |_: &str| Some("7".to_owned());
         kperf_suite::load(
             Source { name: "suite.toml", text: &text },
-            &Options { environment: None, sets: &[], lookup: &lookup },
+            &LoadOptions { environment: None, sets: &[], lookup: &lookup },
         )
         .unwrap_or_else(|findings| panic!("{}", findings.render(false)))
     }

@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kperf_load::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search, SearchPlan, Stage};
 use kperf_metrics::{Builtin, MetricDef, Severity, Threshold, Unit};
 use kperf_plugin::{Engine, Plugin, World};
-use kperf_suite::{
-    Address, Diagnostic, Diagnostics, Located, PluginRef, PluginUse, Shape, Sources, Span, Suite, TargetRef,
-};
+use kperf_schedule::{CapacitySearch, Executor, Pacer, Rate, Schedule, Search};
+use kperf_suite::{Address, Diagnostic, Diagnostics, Located, PluginRef, PluginUse, Sources, Span, Suite, TargetRef};
 
 use crate::kubeconfig::Cluster;
 use crate::params::{self, Checked, KnownMetrics, Surroundings};
@@ -116,7 +114,7 @@ pub async fn make(
     for scenario in &suite.scenarios {
         let part = planner.part(&scenario.plugin, Some(World::Runner)).await;
         let schedule = Schedule {
-            executor: executor(&scenario.load.shape),
+            executor: scenario.load.executor.clone(),
             start: scenario.start,
             graceful_stop: scenario.load.graceful_stop,
         };
@@ -342,52 +340,6 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn executor(shape: &Shape) -> Executor {
-    match shape.clone() {
-        Shape::ConstantVus { vus, duration, think_time } => Executor::ConstantVus { vus, duration, think_time },
-        Shape::RampingVus { start_vus, stages, graceful_ramp_down, think_time } => Executor::RampingVus {
-            start_vus,
-            stages: stages.iter().map(|it| Stage { duration: it.duration, target: it.target }).collect(),
-            graceful_ramp_down,
-            think_time,
-        },
-        Shape::PerVuIterations { vus, iterations, max_duration, think_time } => {
-            Executor::PerVuIterations { vus, iterations: iterations.into(), max_duration, think_time }
-        }
-        Shape::SharedIterations { vus, iterations, max_duration, think_time } => {
-            Executor::SharedIterations { vus, iterations: iterations.into(), max_duration, think_time }
-        }
-        Shape::ConstantArrivalRate { rate: wanted, duration, pre_allocated_vus, max_vus } => {
-            Executor::ConstantArrivalRate { rate: rate(wanted), duration, pre_allocated_vus, max_vus }
-        }
-        Shape::RampingArrivalRate { start_rate, stages, pre_allocated_vus, max_vus } => Executor::RampingArrivalRate {
-            start_rate: rate(start_rate),
-            stages: stages.iter().map(|it| Stage { duration: it.duration, target: rate(it.target) }).collect(),
-            pre_allocated_vus,
-            max_vus,
-        },
-        Shape::CapacitySearch(search) => Executor::CapacitySearch(CapacitySearch {
-            plan: SearchPlan {
-                start: search.start_rate.per_second(),
-                max: search.max_rate.per_second(),
-                growth: search.growth,
-                precision: search.precision.ratio(),
-                confirm: search.confirm,
-            },
-            step: search.step,
-            settle: search.settle,
-            recover: search.recover,
-            max_duration: search.max_duration,
-            pre_allocated_vus: search.pre_allocated_vus,
-            max_vus: search.max_vus,
-        }),
-    }
-}
-
-fn rate(rate: kperf_suite::Rate) -> Rate {
-    Rate::from_per_second(rate.per_second())
-}
-
 impl Plan {
     /// The plugin parts of scenarios, collectors and reporters.
     pub fn parts(&self) -> impl Iterator<Item = &Part> {
@@ -420,7 +372,7 @@ impl Plan {
             let _ = writeln!(text, "  load       {}", describe(&schedule.executor));
             if let Some(search) = schedule.executor.search() {
                 let _ = writeln!(text, "  steps      {}", steps(search));
-                let best = kperf_suite::DurationText(search.step / 10);
+                let best = kperf_suite::DurationText(search.trial / 10);
                 let _ = writeln!(text, "  suits      iterations of up to {best}, a tenth of a step");
             }
             let users = schedule.executor.max_users();
@@ -510,13 +462,13 @@ pub fn plural(count: u32, noun: &str) -> String {
 /// The steps of a search for people, and about how long they take together.
 fn steps(search: &CapacitySearch) -> String {
     let time = kperf_suite::DurationText;
-    let count = Search::new(search.plan).steps_left();
+    let count = Search::new(search.plan).trials_left();
     // Judging a step and starting the next one on a full second take one.
-    let each = search.step + Duration::from_secs(1);
+    let each = search.trial + Duration::from_secs(1);
     let all = each.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX)).min(search.max_duration);
     format!(
         "about {count} of {} ({} not judged), together {}, and up to {} to recover after one that breaks",
-        time(search.step),
+        time(search.trial),
         time(search.settle),
         time(all),
         time(search.recover),
@@ -556,8 +508,8 @@ pub fn describe(executor: &Executor) -> String {
         }
         Executor::CapacitySearch(CapacitySearch { plan, .. }) => format!(
             "capacity-search: from {} to at most {}, to within {} %, confirmed {} times",
-            a_second(plan.start),
-            a_second(plan.max),
+            per_second(plan.start),
+            per_second(plan.max),
             round(plan.precision * 100.0),
             plan.confirm
         ),

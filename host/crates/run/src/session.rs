@@ -16,6 +16,7 @@ use kperf_plugin::{
     Facts, Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext,
 };
 use kperf_results::RunFolder;
+use kperf_schedule::Rate;
 use kperf_suite::{Address, Double, Located, PluginUse, Suite, Target, TargetRef};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -352,7 +353,7 @@ pub(crate) fn requests(target: &Target) -> Result<RequestDefaults, EnvironmentEr
 }
 
 fn limits(limits: &kperf_suite::Limits) -> Limits {
-    let per_second = |rate: kperf_suite::Rate| rate.per_second().ceil() as u32;
+    let per_second = |rate: Rate| rate.as_per_second().ceil() as u32;
     let size = |size: kperf_suite::Size| usize::try_from(size.bytes()).unwrap_or(usize::MAX);
     Limits {
         memory: size(limits.memory),

@@ -115,7 +115,7 @@ async fn worker(addr: SocketAddr, number: usize, ids: Vec<String>, pipeline: Str
 async fn main() {
     let prefill = Prefill { runs: RUNS, pipelines: 100, experiments: 20 };
     // The cluster is so fast that runs end within the measurement: what they cost is counted.
-    let config = SimConfig { prefill, create_rate: 0.0, speed: 100.0, slots: 100_000, ..SimConfig::default() };
+    let config = SimConfig { prefill, create_rate: None, speed: 100.0, slots: 100_000, ..SimConfig::default() };
     let began = Instant::now();
     let sim = Sim::start(config, SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     println!("{RUNS} runs stored in {:.2} s; {} MiB", began.elapsed().as_secs_f64(), memory());

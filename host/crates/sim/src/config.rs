@@ -1,31 +1,27 @@
-//! What can be set about the simulated server and the cluster behind it.
+//! Settings of the simulated server and of the cluster behind it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use crate::operation::Operation;
 
-use crate::blueprint::Kind;
-use crate::route::OPERATIONS;
-use crate::spec::Spec;
-
-/// The knobs of a simulated server. `Default` resembles a small real installation with the settings that Kubeflow ships.
+/// The settings of a simulated server. `Default` resembles a small real installation with the settings that Kubeflow ships.
 ///
-/// The durations of the cluster model are means: each draw is spread by `jitter` and divided by `speed`. Image pulls and
-/// the work of user containers are only divided by `speed`: a `sleep 5` sleeps for five seconds. Draws depend only on
+/// The durations of the cluster model are means: each is spread by `jitter` and divided by `speed`. Image pulls and
+/// the work of user containers are only divided by `speed`: a `sleep 5` sleeps for five seconds. Random values depend only on
 /// `seed`, on the order in which runs were created and on the pod's place in its run, so the same arrivals give the same
 /// history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimConfig {
-    /// Seeds every draw and every generated id.
+    /// Seeds every random value and every generated id.
     pub seed: u64,
     /// Pods that can exist at once; further pods wait in one first-in-first-out queue. At least 1.
     pub slots: usize,
     /// Run creations per second that the server lets through to Kubernetes, a token bucket like client-go's; further
-    /// creations wait their turn. 0 = unlimited. Not scaled by `speed`: it limits the API server, not the cluster.
-    pub create_rate: f64,
+    /// creations wait their turn. None: no limit. Not scaled by `speed`: it limits the API server, not the cluster.
+    pub create_rate: Option<f64>,
     /// Run creations that may pass at once after a quiet time. At least 1.
     pub create_burst: u32,
     /// From a workflow's creation until the workflow controller picks it up.
@@ -34,7 +30,7 @@ pub struct SimConfig {
     pub schedule: Duration,
     /// How long the first pull of an image takes; later pods with this image find it cached.
     pub image_pull: Duration,
-    /// What a pod whose image is cached spends on it.
+    /// The time of a pod with a cached image for it.
     pub image_pull_warm: Duration,
     /// Share of those later pods that must pull their image all the same, as on a fresh node, 0 to 1.
     pub cold_pulls: f64,
@@ -44,14 +40,14 @@ pub struct SimConfig {
     pub driver: Duration,
     /// How far the states that the API shows lag behind the workflow (the persistence agent's delay).
     pub report_lag: Duration,
-    /// How often the controller of recurring runs looks at all of them: the longest that a trigger waits to be seen.
+    /// How often the controller reconciles all recurring runs: the longest that a trigger waits.
     pub resync: Duration,
     /// After making a run, how long that controller leaves the recurring run alone.
     pub resync_after_run: Duration,
     /// How many times faster than real time the cluster model runs. The server's clock, and with it every timestamp,
     /// stays wall time: at speed 10 a task of 5 s starts and ends 0.5 s apart.
     pub speed: f64,
-    /// Spread of every draw: uniform within this share below and above the mean, 0 to 1.
+    /// Spread of every duration: uniform within this share below and above the mean, 0 to 1.
     pub jitter: f64,
     /// Share of the executor tasks that fail at their end, 0 to 1.
     pub failure_rate: f64,
@@ -63,8 +59,8 @@ pub struct SimConfig {
     pub cache_rate: f64,
     /// Added to every answer of the API, on top of what the work takes.
     pub latency: Duration,
-    /// Added to the answers of single operations, by name (see [`OPERATIONS`](crate::OPERATIONS)).
-    pub latencies: BTreeMap<String, Duration>,
+    /// Added to the answers of single operations.
+    pub latencies: BTreeMap<Operation, Duration>,
     /// Added to the answer of a list for every 1,000 rows of its kind that are stored, as a database without a fitting
     /// index needs it.
     pub list_latency: Duration,
@@ -77,15 +73,15 @@ pub struct SimConfig {
     pub reset_rate: f64,
     /// Callers must identify themselves, and everything lives in namespaces.
     pub multi_user: bool,
-    /// Who may not act where; everybody else may act everywhere.
+    /// Users who may not act in a namespace; everybody else may act everywhere.
     pub denied: Vec<Denial>,
-    /// Authorisations per second in multi-user mode, a token bucket as for creations. 0 = unlimited.
-    pub authorize_rate: f64,
+    /// Authorisations per second in multi-user mode, a token bucket as for creations. None: no limit.
+    pub authorize_rate: Option<f64>,
     /// Authorisations that may pass at once after a quiet time. At least 1.
     pub authorize_burst: u32,
     /// Where pods live in single-user mode, and prefilled rows in multi-user mode.
     pub namespace: String,
-    /// What the server has stored when it starts.
+    /// Rows that the server has stored when it starts.
     pub prefill: Prefill,
 }
 
@@ -111,20 +107,25 @@ impl Denial {
     /// Whether it is about this user in this namespace.
     #[must_use]
     pub fn applies(&self, user: &str, namespace: &str) -> bool {
-        let fits = |pattern: &str, value: &str| pattern == "*" || pattern == value;
-        fits(&self.user, user) && fits(&self.namespace, namespace)
+        let matches = |pattern: &str, value: &str| pattern == "*" || pattern == value;
+        matches(&self.user, user) && matches(&self.namespace, namespace)
     }
 }
 
-impl FromStr for Denial {
-    type Err = String;
+/// A text that is no [`Denial`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no denial: write it like user@example.com=team-1, or *=team-1")]
+pub struct DenialError(String);
 
-    fn from_str(text: &str) -> Result<Self, String> {
+impl FromStr for Denial {
+    type Err = DenialError;
+
+    fn from_str(text: &str) -> Result<Self, DenialError> {
         match text.split_once('=') {
             Some((user, namespace)) if !user.is_empty() && !namespace.is_empty() => {
                 Ok(Self { user: user.to_owned(), namespace: namespace.to_owned() })
             }
-            _ => Err(format!("`{text}` is no denial: write it like user@example.com=team-1, or *=team-1")),
+            _ => Err(DenialError(text.to_owned())),
         }
     }
 }
@@ -140,7 +141,7 @@ impl Default for SimConfig {
         Self {
             seed: 0,
             slots: 20,
-            create_rate: 5.0,
+            create_rate: Some(5.0),
             create_burst: 10,
             pickup: Duration::from_millis(300),
             schedule: Duration::from_millis(200),
@@ -166,7 +167,7 @@ impl Default for SimConfig {
             reset_rate: 0.0,
             multi_user: false,
             denied: Vec::new(),
-            authorize_rate: 5.0,
+            authorize_rate: Some(5.0),
             authorize_burst: 10,
             namespace: "kubeflow".to_owned(),
             prefill: Prefill::default(),
@@ -174,12 +175,36 @@ impl Default for SimConfig {
     }
 }
 
+/// A setting outside of its range.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// A share below 0 or above 1.
+    #[error("{name} is {value}: a share is from 0 to 1")]
+    Share {
+        /// The field of [`SimConfig`].
+        name: &'static str,
+        /// The value that it has.
+        value: f64,
+    },
+    /// A factor or a rate that is not a number above 0.
+    #[error("{name} is {value}: it must be above 0")]
+    NotPositive {
+        /// The field of [`SimConfig`].
+        name: &'static str,
+        /// The value that it has.
+        value: f64,
+    },
+    /// A status that tells of no failure.
+    #[error("error_status is {0}: a refusal is from 400 to 599")]
+    ErrorStatus(u16),
+}
+
 impl SimConfig {
-    /// What is wrong with it, if anything: shares outside 0 to 1, unknown operations, a status that is no failure.
+    /// Checks every setting against its range.
     ///
     /// # Errors
-    /// The first thing that is wrong, and what would be right.
-    pub fn check(&self) -> Result<(), String> {
+    /// The first setting that is outside of its range.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let shares = [
             ("jitter", self.jitter),
             ("failure_rate", self.failure_rate),
@@ -190,44 +215,22 @@ impl SimConfig {
             ("reset_rate", self.reset_rate),
         ];
         if let Some((name, value)) = shares.into_iter().find(|(_, value)| !(0.0..=1.0).contains(value)) {
-            return Err(format!("{name} is {value}: a share is from 0 to 1"));
-        }
-        if let Some(name) = self.latencies.keys().find(|name| !OPERATIONS.contains(&name.as_str())) {
-            return Err(format!("there is no operation `{name}`; there are {}", OPERATIONS.join(", ")));
+            return Err(ConfigError::Share { name, value });
         }
         if !(400..600).contains(&self.error_status) {
-            return Err(format!("error_status is {}: a refusal is from 400 to 599", self.error_status));
+            return Err(ConfigError::ErrorStatus(self.error_status));
         }
-        for (name, value) in [("speed", self.speed), ("slow_factor", self.slow_factor)] {
-            if !(value > 0.0 && value.is_finite()) {
-                return Err(format!("{name} is {value}: it must be above 0"));
-            }
+        let mut positive = [
+            ("speed", Some(self.speed)),
+            ("slow_factor", Some(self.slow_factor)),
+            ("create_rate", self.create_rate),
+            ("authorize_rate", self.authorize_rate),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+        match positive.find(|(_, value)| !(*value > 0.0 && value.is_finite())) {
+            Some((name, value)) => Err(ConfigError::NotPositive { name, value }),
+            None => Ok(()),
         }
-        Ok(())
-    }
-
-    /// How many runs of a pipeline per second the cluster can carry for long: its slots, divided by the time for which
-    /// the pods of one run hold a slot together (scheduling, image, start and work of each pod).
-    ///
-    /// Exact for a cluster that always has pods waiting, whose images have been pulled, and whose tasks neither fail nor
-    /// come from the cache; jitter, slow tasks and cold pulls count with their means. Arrivals beyond it make the queue
-    /// grow without end.
-    ///
-    /// # Errors
-    /// The pipeline (YAML or JSON) or its parameters are not acceptable.
-    pub fn capacity(&self, pipeline: &[u8], parameters: &Map<String, Value>) -> Result<f64, String> {
-        let spec = Spec::from_file(pipeline)?;
-        spec.check_parameters(parameters)?;
-        let blueprint = spec.blueprint(parameters)?;
-        let image = self.image_pull_warm.as_secs_f64() * (1.0 - self.cold_pulls)
-            + self.image_pull.as_secs_f64() * self.cold_pulls;
-        let overhead = self.schedule.as_secs_f64() + image + self.pod_start.as_secs_f64();
-        let slow = 1.0 + self.slow_rate * (self.slow_factor - 1.0);
-        let held = blueprint.nodes.iter().map(|node| match node.kind {
-            Kind::Dag => 0.0,
-            Kind::Driver => overhead + self.driver.as_secs_f64(),
-            Kind::Executor { seconds, .. } => overhead + seconds * slow,
-        });
-        Ok(self.slots.max(1) as f64 * self.speed / held.sum::<f64>())
     }
 }

@@ -4,42 +4,25 @@
 //! error bodies and odd status codes included, and runs that take the time a cluster with so many pod slots would take.
 //! Must not know: the rest of kperf. To its clients it is a server like any other.
 //!
-//! The cluster behind the API is a discrete-event model that moves only when somebody looks: each request first replays
-//! what has happened since the last one. What truly waits are the token buckets, and answers that are delayed on purpose.
+//! From the ground up: `cluster` is a discrete-event model of pods and workflows; `kfp` is the API server with its rows and its
+//! controller; `kubernetes` and `truth` show what is in them to collectors and to tests; `server` listens and routes. The model moves
+//! only when somebody looks: each request first replays what has happened since the last one. Only token buckets and answers that are
+//! delayed on purpose make a request wait.
 
-mod blueprint;
-mod bucket;
 mod cluster;
 mod config;
-mod draw;
-mod error;
-mod experiments;
-mod faults;
+mod kfp;
 mod kubernetes;
-mod list;
-mod nodes;
-mod pipelines;
-mod pods;
-mod prefill;
+mod operation;
 mod query;
-mod recurring;
-mod route;
-mod run_body;
-mod runs;
-mod schedule;
+mod random;
 mod server;
-mod spec;
-mod stamp;
-mod store;
-mod table;
-mod telemetry;
+mod timestamp;
 mod truth;
-mod upload;
-mod users;
-mod watch;
-mod workflow;
 
-pub use config::{Denial, Prefill, SimConfig};
-pub use route::OPERATIONS;
-pub use server::{Sim, serve};
+pub use cluster::template::TemplateError;
+pub use config::{ConfigError, Denial, DenialError, Prefill, SimConfig};
+pub use kfp::spec::SpecError;
+pub use operation::{Operation, UnknownOperation};
+pub use server::sim::{Sim, serve};
 pub use truth::{NodeTruth, RunTruth, TriggerTruth, Truth};

@@ -1,8 +1,5 @@
 //! The query string of a request.
 
-use crate::error::ApiError;
-use crate::list::not_a_number;
-
 /// Decoded parameters; unknown ones do no harm.
 #[derive(Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
@@ -22,13 +19,5 @@ impl Query {
     /// Whether a parameter says yes, in one of the ways that Go reads.
     pub(crate) fn flag(&self, name: &str) -> bool {
         matches!(self.get(name), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
-    }
-
-    /// A parameter that must be a whole number if it is there.
-    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
-        match self.get(name).filter(|text| !text.is_empty()) {
-            None => Ok(None),
-            Some(text) => text.parse().map(Some).map_err(|_| not_a_number(name, text)),
-        }
     }
 }

@@ -8,71 +8,37 @@
 //! It reads no files and no environment, and knows neither plugins (whose tables it keeps as [`Params`] with places) nor
 //! how anything is run.
 
-mod cells;
-mod credential;
-mod diagnostic;
-mod duration;
-mod environment;
-mod export;
-mod host_grant;
-mod leak;
-mod limits;
-mod load;
-mod matrix;
-mod name;
-mod native;
-mod node;
-mod observer;
+mod keys;
 mod overrides;
-mod params;
-mod plugin_use;
-mod rate;
-mod reader;
 mod reference;
-mod scenario;
 mod schema;
-mod share;
-mod simulated;
-mod size;
-mod source;
-mod spec;
-mod suggest;
-mod suite;
-mod target;
-mod threshold;
-mod variables;
+mod tables;
+mod text;
+mod values;
 
-pub use cells::{Axis, AxisValue, Cell, Cells};
-pub use credential::{Credential, CredentialSource};
-pub use diagnostic::{Diagnostic, Diagnostics};
-pub use duration::{DurationError, DurationText, parse_duration};
-pub use export::{Export, Listen, Push};
-pub use host_grant::{HostGrant, HostGrantError};
-pub use limits::Limits;
-pub use load::{CapacitySearch, Load, Shape, Stage};
-pub use native::NativeCollector;
-pub use observer::{Collector, Occasion, Reporter};
-pub use params::Params;
-pub use plugin_use::{PluginRef, PluginUse, TargetRef};
-pub use rate::{Rate, RateError};
-pub use reader::Located;
 pub use reference::reference;
-pub use scenario::{Isolation, Scenario};
 pub use schema::schema;
-pub use share::{Share, ShareError};
-pub use simulated::{Simulated, simulated_operations};
-pub use size::{Size, SizeError};
-pub use source::{Source, Sources, Span};
-pub use suggest::{closest, suggestion};
-pub use suite::Suite;
-pub use target::{Address, Double, HttpVersion, Kubeconfig, Target};
-pub use threshold::Threshold;
+pub use tables::{
+    Address, Axis, AxisValue, Cell, Cells, Collector, Credential, CredentialSource, Double, Export, HttpVersion,
+    Isolation, Kubeconfig, Limits, Listen, Load, NativeCollector, Occasion, Params, PluginRef, PluginUse, Push,
+    Reporter, Scenario, Simulated, Suite, Target, TargetRef, Threshold, simulated_operations,
+};
+pub use text::suggest::{closest, suggestion};
+pub use text::{Diagnostic, Diagnostics, Located, Source, Sources, Span};
+pub use values::{
+    DurationError, DurationText, HostGrant, HostGrantError, Share, ShareError, Size, SizeError, UrlError,
+    parse_duration,
+};
 
-use crate::{node::Table, reader::Reader, source::Origin};
+use std::cell::RefCell;
+
+use keys::{MISSING, Reader};
+use tables::{environment, matrix, read_suite};
+use text::{DiagnosticBag, Origin, Table, parse_document, secret_scan};
 
 /// What a suite is loaded with besides its text.
 #[derive(Clone, Copy)]
-pub struct Options<'a> {
+pub struct LoadOptions<'a> {
     /// The environment to apply; None for the suite as it stands.
     pub environment: Option<&'a str>,
     /// Overrides `path.to.key=value`, applied in order. Each value is TOML, or else a text.
@@ -85,54 +51,54 @@ pub struct Options<'a> {
 ///
 /// # Errors
 /// Every mistake in the text, the environment and the overrides.
-pub fn load(source: Source<'_>, options: &Options<'_>) -> Result<Suite, Diagnostics> {
+pub fn load(source: Source<'_>, options: &LoadOptions<'_>) -> Result<Suite, Diagnostics> {
     let sources = Sources::new(source, options.sets);
-    let mut reader = Reader::new(&sources);
-    let suite = read(&mut reader, options);
+    let uses = RefCell::default();
+    let mut reader = Reader::new(DiagnosticBag::new(&sources));
+    let suite = read(&mut reader, options, &uses);
+    let diagnostics = reader.diagnostics.list;
     match suite {
-        Some(suite) if reader.findings.is_empty() => Ok(suite),
-        _ => {
-            let findings = std::mem::take(&mut reader.findings);
-            Err(Diagnostics::new(sources, findings))
-        }
+        Some(suite) if diagnostics.is_empty() => Ok(suite),
+        _ => Err(Diagnostics::new(sources.clone(), diagnostics)),
     }
 }
 
-/// The uses of plugins in a suite, also in one that [`load`] refuses: whoever knows the plugins can add what is wrong with
-/// their modes and parameters, so that all mistakes are shown at once.
+/// The uses of plugins in a suite, also in one that [`load`] refuses: a caller that has the plugins can then add what is wrong
+/// with their modes and parameters, so that all mistakes are shown at once.
 #[must_use]
-pub fn plugin_uses(source: Source<'_>, options: &Options<'_>) -> Vec<PluginUse> {
+pub fn plugin_uses(source: Source<'_>, options: &LoadOptions<'_>) -> Vec<PluginUse> {
     let sources = Sources::new(source, options.sets);
-    let mut reader = Reader::new(&sources);
-    read(&mut reader, options);
-    reader.uses
+    let uses = RefCell::default();
+    read(&mut Reader::new(DiagnosticBag::new(&sources)), options, &uses);
+    uses.into_inner()
 }
 
 /// The passes, in order: each one only sees what the ones before have made of the text.
-fn read(reader: &mut Reader<'_>, options: &Options<'_>) -> Option<Suite> {
-    let mut root: Table = node::parse_document(reader.sources.text(), Origin::File, &mut reader.findings);
-    let syntax = reader.findings.clone();
-    environment::apply(reader, &mut root, options.environment);
-    overrides::apply(reader, &mut root);
-    matrix::expand(reader, &mut root, options.lookup);
-    let suite = suite::read_suite(reader, &root, options.environment);
-    leak::look(reader);
-    forget_consequences(reader, &syntax);
+fn read(reader: &mut Reader<'_>, options: &LoadOptions<'_>, uses: &RefCell<Vec<PluginUse>>) -> Option<Suite> {
+    let diagnostics = &mut reader.diagnostics;
+    let mut root: Table = parse_document(diagnostics.sources.text(), Origin::File, &mut diagnostics.list);
+    let syntax = diagnostics.list.clone();
+    environment::apply(diagnostics, &mut root, options.environment);
+    overrides::apply(diagnostics, &mut root);
+    matrix::expand(diagnostics, &mut root, options.lookup);
+    let suite = read_suite(reader, &root, options.environment, uses);
+    secret_scan::scan(&mut reader.diagnostics);
+    forget_consequences(&mut reader.diagnostics, &syntax);
     suite
 }
 
-/// Drops what follows from a mistake in the TOML itself: findings on its line, and keys that are missing because of it.
-fn forget_consequences(reader: &mut Reader<'_>, syntax: &[Diagnostic]) {
+/// Drops what follows from a mistake in the TOML itself: diagnostics on its line, and keys that are missing because of it.
+fn forget_consequences(diagnostics: &mut DiagnosticBag<'_>, syntax: &[Diagnostic]) {
     if syntax.is_empty() {
         return;
     }
-    let sources = reader.sources;
-    let lines: Vec<usize> = syntax.iter().map(|finding| sources.position(finding.span).0).collect();
-    reader.findings.retain(|finding| {
-        let follows = finding.span.range().is_empty()
-            || finding.message.starts_with(reader::MISSING)
-            || (finding.span.origin == Origin::File && lines.contains(&sources.position(finding.span).0));
-        syntax.contains(finding) || !follows
+    let sources = diagnostics.sources;
+    let lines: Vec<usize> = syntax.iter().map(|diagnostic| sources.position(diagnostic.span).0).collect();
+    diagnostics.list.retain(|diagnostic| {
+        let follows = diagnostic.span.range().is_empty()
+            || diagnostic.message.starts_with(MISSING)
+            || (diagnostic.span.origin == Origin::File && lines.contains(&sources.position(diagnostic.span).0));
+        syntax.contains(diagnostic) || !follows
     });
 }
 
@@ -142,10 +108,10 @@ mod tests {
 
     use super::*;
     use crate::{
-        node::{Node, Value},
+        keys::{Kind, TableSpec},
         reference::tables,
-        spec::{Kind, TableSpec},
-        suite::SUITE,
+        tables::{SUITE, executors},
+        text::{Node, Value},
     };
 
     type Keys = BTreeSet<(&'static str, &'static str)>;
@@ -168,7 +134,7 @@ mod tests {
                 }
                 (Kind::Load(_), Value::Table(table)) => {
                     let executor = table.get("executor").and_then(Node::text).unwrap_or("constant-vus");
-                    written(load::executors().find(|(name, _)| *name == executor).unwrap().1, &entry.node, keys);
+                    written(executors().find(|(name, _)| *name == executor).unwrap().1, &entry.node, keys);
                 }
                 _ => {}
             }
@@ -181,14 +147,15 @@ mod tests {
     #[test]
     fn every_described_key_is_accepted_and_read() {
         let sources = Sources::new(Source { name: "full.toml", text: FULL }, &[]);
-        let mut reader = Reader::new(&sources);
-        let root = node::parse_document(FULL, Origin::File, &mut reader.findings);
+        let mut reader = Reader::new(DiagnosticBag::new(&sources));
+        let root = parse_document(FULL, Origin::File, &mut reader.diagnostics.list);
         let mut keys = Keys::new();
         written(&SUITE, &Node::new(Value::Table(root), Span::new(Origin::File, 0..0)), &mut keys);
         assert_eq!(described().difference(&keys).collect::<Vec<_>>(), Vec::<&(&str, &str)>::new(), "not in full.toml");
 
-        let suite = read(&mut reader, &Options { environment: None, sets: &[], lookup: &|_| None });
-        assert!(suite.is_some() && reader.findings.is_empty(), "{:?}", reader.findings);
+        let suite =
+            read(&mut reader, &LoadOptions { environment: None, sets: &[], lookup: &|_| None }, &RefCell::default());
+        assert!(suite.is_some() && reader.diagnostics.list.is_empty(), "{:?}", reader.diagnostics.list);
         // An environment's keys are merged into the suite's, and read there.
         let read: Keys = reader.asked;
         let unread: Vec<_> = described()
@@ -203,7 +170,7 @@ mod tests {
     fn params_know_the_places_of_their_values() {
         let text = "name = 'n'\n[[scenario]]\nname = 's'\nplugin = 'p'\nload = { executor = 'per-vu-iterations' }\n\
                     [scenario.params]\na = { 'x/y' = [1, '${N:-5}'] }\n";
-        let options = Options { environment: None, sets: &[], lookup: &|_| None };
+        let options = LoadOptions { environment: None, sets: &[], lookup: &|_| None };
         let suite = load(Source { name: "s", text }, &options).unwrap();
         let params = &suite.scenarios[0].plugin.params;
         let place = |pointer| suite.sources.slice(params.locate(pointer).unwrap());
@@ -217,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_scenarios_thresholds_are_about_its_own_samples() {
-        let options = Options { environment: None, sets: &[], lookup: &|_| None };
+        let options = LoadOptions { environment: None, sets: &[], lookup: &|_| None };
         let suite = load(Source { name: "full.toml", text: FULL }, &options).unwrap();
         let threshold = &suite.scenarios[0].thresholds[0];
         assert_eq!(threshold.expression.selector().get("scenario"), Some("one"));

@@ -1,31 +1,28 @@
 //! `--set a.b=c`: single values from the command line, stronger than the suite and its environment.
 
 use crate::{
-    environment::name_of,
-    node::{Entry, Node, Table, Value, parse_document, parse_value},
-    reader::Reader,
-    source::{Origin, Span},
-    suggest,
+    tables::environment::name_of,
+    text::{DiagnosticBag, Entry, Node, Origin, Span, Table, Value, parse_document, parse_value, suggest},
 };
 
-/// A step of a path: what is written, and where.
+/// A name on a path: what is written, and where.
 #[derive(Debug)]
-struct Step {
+struct Segment {
     text: String,
     span: Span,
 }
 
 /// Applies the overrides to `root`, one after the other.
-pub(crate) fn apply(reader: &mut Reader<'_>, root: &mut Table) {
-    let sources = reader.sources;
+pub(crate) fn apply(diagnostics: &mut DiagnosticBag<'_>, root: &mut Table) {
+    let sources = diagnostics.sources;
     let mut node = Node::new(Value::Table(std::mem::take(root)), Span::new(Origin::Sets, 0..0));
     let mut offset = 0;
     for line in sources.sets().split_inclusive('\n') {
         let text = line.trim_end_matches('\n');
         if !text.trim().is_empty()
-            && let Some((path, value)) = parse(reader, text, offset)
+            && let Some((path, value)) = parse(diagnostics, text, offset)
         {
-            set(reader, &mut node, "the suite", &path, value);
+            set(diagnostics, &mut node, "the suite", &path, value);
         }
         offset += line.len();
     }
@@ -35,40 +32,40 @@ pub(crate) fn apply(reader: &mut Reader<'_>, root: &mut Table) {
 }
 
 /// Reads `path=value`. The path is a TOML key; a value that is no TOML is a text.
-fn parse(reader: &mut Reader<'_>, text: &str, offset: usize) -> Option<(Vec<Step>, Node)> {
+fn parse(diagnostics: &mut DiagnosticBag<'_>, text: &str, offset: usize) -> Option<(Vec<Segment>, Node)> {
     let whole = Span::new(Origin::Sets, offset..offset + text.len());
     let Some(equals) = equals_sign(text) else {
         let help = "write it like `scenario.runs.load.vus=5`".to_owned();
-        reader.report(whole, format!("an override `{text}` without `=`"), help);
+        diagnostics.report(whole, format!("an override `{text}` without `=`"), help);
         return None;
     };
     let (key, value) = (text.get(..equals)?, text.get(equals + 1..)?);
-    let mut findings = Vec::new();
-    let mut table = parse_document(&format!("{key}=0"), Origin::Sets, &mut findings);
+    let mut syntax = Vec::new();
+    let mut table = parse_document(&format!("{key}=0"), Origin::Sets, &mut syntax);
     let mut path = Vec::new();
     while let Some(entry) = table.entries.pop() {
         let at = entry.key_span.range();
         let span = Span::new(Origin::Sets, at.start + offset..at.end + offset);
-        path.push(Step { text: entry.key, span });
+        path.push(Segment { text: entry.key, span });
         table = match entry.node.value {
             Value::Table(table) => table,
             _ => Table::default(),
         };
     }
-    if !findings.is_empty() || path.is_empty() {
+    if !syntax.is_empty() || path.is_empty() {
         let span = Span::new(Origin::Sets, offset..offset + key.len());
         let help = "separate names by dots, and quote those with other characters than letters, digits, `_` and `-`";
-        reader.report(span, format!("`{key}` is no path of names"), help.to_owned());
+        diagnostics.report(span, format!("`{key}` is no path of names"), help.to_owned());
         return None;
     }
     if let Some(first) = path.first().filter(|first| first.text == "environments") {
         let help = "set the value itself: overrides are stronger than the environment".to_owned();
-        reader.report(first.span, "an override can't change an environment", help);
+        diagnostics.report(first.span, "an override can't change an environment", help);
         return None;
     }
     let start = offset + equals + 1 + (value.len() - value.trim_start().len());
     let value = value.trim();
-    let node = parse_value(value, Origin::Sets, start, &mut reader.findings).unwrap_or_else(|| {
+    let node = parse_value(value, Origin::Sets, start, &mut diagnostics.list).unwrap_or_else(|| {
         Node::new(Value::Text(value.to_owned()), Span::new(Origin::Sets, start..start + value.len()))
     });
     Some((path, node))
@@ -88,53 +85,54 @@ fn equals_sign(text: &str) -> Option<usize> {
     None
 }
 
-fn set(reader: &mut Reader<'_>, node: &mut Node, inside: &str, path: &[Step], value: Node) {
-    let Some((step, rest)) = path.split_first() else {
+fn set(diagnostics: &mut DiagnosticBag<'_>, node: &mut Node, inside: &str, path: &[Segment], value: Node) {
+    let Some((segment, rest)) = path.split_first() else {
         *node = value;
         return;
     };
     let found = node.found();
     match &mut node.value {
         Value::Table(table) => {
-            if table.get(&step.text).is_none() {
-                let node = Node::new(Value::Table(Table::default()), step.span);
-                table.insert(Entry { key: step.text.clone(), key_span: step.span, node });
+            if table.get(&segment.text).is_none() {
+                let node = Node::new(Value::Table(Table::default()), segment.span);
+                table.insert(Entry { key: segment.text.clone(), key_span: segment.span, node });
             }
-            if let Some(node) = table.get_mut(&step.text) {
-                set(reader, node, &step.text, rest, value);
+            if let Some(node) = table.get_mut(&segment.text) {
+                set(diagnostics, node, &segment.text, rest, value);
             }
         }
         Value::Array(items) => {
-            let at = items.iter().position(|item| name_of(item) == Some(&step.text));
-            let at = at.or_else(|| step.text.parse().ok());
+            let at = items.iter().position(|item| name_of(item) == Some(&segment.text));
+            let at = at.or_else(|| segment.text.parse().ok());
             if let Some(item) = at.and_then(|at| items.get_mut(at)) {
-                set(reader, item, &step.text, rest, value);
+                set(diagnostics, item, &segment.text, rest, value);
                 return;
             }
             let names: Vec<&str> = items.iter().filter_map(name_of).collect();
-            let message = format!("there is no `{inside}` with the name or the index `{}`", step.text);
-            reader.report(step.span, message, suggest::suggestion(&step.text, names));
+            let message = format!("there is no `{inside}` with the name or the index `{}`", segment.text);
+            diagnostics.report(segment.span, message, suggest::suggestion(&segment.text, names));
         }
-        _ => reader.report(step.span, format!("`{inside}` is {found}, nothing can be set in it"), None),
+        _ => diagnostics.report(segment.span, format!("`{inside}` is {found}, nothing can be set in it"), None),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::{Source, Sources};
+    use crate::text::{Source, Sources};
 
     fn applied(text: &str, sets: &[&str]) -> Result<Table, Vec<String>> {
         let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
         let sources = Sources::new(Source { name: "suite.toml", text }, &sets);
-        let mut reader = Reader::new(&sources);
-        let mut root = parse_document(text, Origin::File, &mut reader.findings);
-        apply(&mut reader, &mut root);
-        if reader.findings.is_empty() {
+        let mut diagnostics = DiagnosticBag::new(&sources);
+        let mut root = parse_document(text, Origin::File, &mut diagnostics.list);
+        apply(&mut diagnostics, &mut root);
+        if diagnostics.list.is_empty() {
             return Ok(root);
         }
-        let show = |finding: &crate::Diagnostic| format!("{}: {}", sources.slice(finding.span), finding.message);
-        Err(reader.findings.iter().map(show).collect())
+        let show =
+            |diagnostic: &crate::Diagnostic| format!("{}: {}", sources.slice(diagnostic.span), diagnostic.message);
+        Err(diagnostics.list.iter().map(show).collect())
     }
 
     fn at<'t>(root: &'t Table, path: &[&str]) -> &'t Node {

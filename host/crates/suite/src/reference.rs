@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::{
-    spec::{KeySpec, Kind, Need, TableSpec},
-    suite::SUITE,
+    keys::{KeySpec, Kind, Need, TableSpec},
+    tables::SUITE,
 };
 
 /// Markdown with a section for each table of a suite: what it is for, and its keys with type, default and meaning.

@@ -3,9 +3,8 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
-    load::executors,
-    spec::{KeySpec, Kind, Need, TableSpec},
-    suite::{ENVIRONMENTS, SUITE},
+    keys::{KeySpec, Kind, Need, TableSpec},
+    tables::{ENVIRONMENTS, SUITE, executors},
 };
 
 /// The JSON Schema (draft 2020-12) of a suite file. Every value may also be a text with `${NAME}` in it.

@@ -2,7 +2,8 @@
 //! millisecond that tokio's timers round to).
 
 use super::*;
-use crate::{Iteration, Phase, Rate, Stage, User, signals};
+use crate::{Iteration, Order, Signal, User, signal_channel};
+use kperf_schedule::{Rate, SearchPlan, Stage};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use tokio::runtime::{Builder, LocalOptions};
@@ -91,7 +92,7 @@ struct Outcome {
 }
 
 /// What happens to the run while it goes on: a phase at a time.
-type Events = &'static [(Duration, Phase)];
+type Events = &'static [(Duration, Signal)];
 
 fn run_slices(schedule: &Schedule, count: u32, busy: Duration, events: Events) -> Vec<Outcome> {
     run_ordered(schedule, count, busy, events, &[])
@@ -110,7 +111,7 @@ fn run_ordered(
     runtime.block_on(async {
         let epoch = Instant::now();
         let shared = Arc::new(Shared::new(epoch.into_std()));
-        let (sender, signals) = signals();
+        let (sender, signals) = signal_channel();
         let workers: Vec<_> = (0..count)
             .map(|index| {
                 let (schedule, shared, signals) = (schedule.clone(), Arc::clone(&shared), signals.clone());
@@ -152,7 +153,7 @@ fn run_whole(executor: Executor, graceful_stop: Duration, busy: Duration, events
 }
 
 fn arrivals(rate: u64, duration: Duration, pre_allocated_vus: u32, max_vus: u32) -> Executor {
-    Executor::ConstantArrivalRate { rate: Rate::per_second(rate), duration, pre_allocated_vus, max_vus }
+    Executor::ConstantArrivalRate { rate: Rate::per_second(rate as f64), duration, pre_allocated_vus, max_vus }
 }
 
 fn constant(vus: u32, duration: Duration, think_time: Duration) -> Executor {
@@ -198,7 +199,7 @@ fn arrivals_without_a_free_user_are_dropped_and_counted() {
 
 #[test]
 fn ramping_arrivals_start_when_the_pacer_says() {
-    let stages = vec![Stage { duration: seconds(10), target: Rate::per_second(100) }];
+    let stages = vec![Stage { duration: seconds(10), target: Rate::per_second(100.0) }];
     let executor = Executor::RampingArrivalRate { start_rate: Rate::ZERO, stages, pre_allocated_vus: 1, max_vus: 1 };
     let pacer = Pacer::new(&executor);
     let outcome = run_whole(executor, seconds(1), Duration::ZERO, &[]);
@@ -310,7 +311,8 @@ fn slices_add_up_to_the_whole() {
             let open = run_slices(&schedule(arrivals(rate, seconds(3), vus, vus)), count, Duration::ZERO, &[]);
             let mut dues: Vec<_> = open.iter().flat_map(|outcome| outcome.log.dues.borrow().clone()).collect();
             dues.sort_unstable();
-            let ideal: Vec<_> = (0..rate * 3).map(|k| millis(500) + Rate::per_second(rate).due(k).unwrap()).collect();
+            let pacer = Pacer::constant(Rate::per_second(rate as f64), seconds(3));
+            let ideal: Vec<_> = (0..rate * 3).map(|k| millis(500) + pacer.due(k).unwrap()).collect();
             let workers_without_users = count > vus;
             assert!(workers_without_users || dues == ideal, "{count} slices of {rate}/s: {} arrivals", dues.len());
             let all: u64 = open.iter().map(|outcome| outcome.counts.started + outcome.counts.dropped).sum();
@@ -344,7 +346,7 @@ fn the_graceful_stop_waits_and_then_drops() {
 
 #[test]
 fn stop_starting_ends_think_time_and_lets_iterations_finish() {
-    const STOP: Events = &[(seconds(5), Phase::StopStarting)];
+    const STOP: Events = &[(seconds(5), Signal::GracefulStop)];
     let thinking = run_whole(constant(4, seconds(100), seconds(50)), seconds(30), seconds(1), STOP);
     assert_eq!((thinking.finished.ending, thinking.counts.finished), (Ending::Stopped, 4));
     assert!(thinking.finished.elapsed.abs_diff(seconds(5)) < millis(20));
@@ -365,13 +367,13 @@ fn stop_starting_ends_think_time_and_lets_iterations_finish() {
 }
 
 #[test]
-fn abandon_drops_everything_now() {
-    const ABANDON: Events = &[(seconds(5), Phase::Abandon)];
-    const SECOND: Events = &[(seconds(4), Phase::StopStarting), (seconds(5), Phase::Abandon)];
+fn abort_drops_everything_now() {
+    const ABANDON: Events = &[(seconds(5), Signal::Abort)];
+    const SECOND: Events = &[(seconds(4), Signal::GracefulStop), (seconds(5), Signal::Abort)];
     for events in [ABANDON, SECOND] {
         for executor in [constant(4, seconds(100), seconds(1)), arrivals(1, seconds(4), 10, 10)] {
             let outcome = run_whole(executor, seconds(30), seconds(50), events);
-            assert_eq!((outcome.finished.ending, outcome.counts.interrupted), (Ending::Abandoned, 4));
+            assert_eq!((outcome.finished.ending, outcome.counts.interrupted), (Ending::Aborted, 4));
             assert!(outcome.finished.elapsed.abs_diff(seconds(5)) < millis(20));
         }
     }
@@ -379,7 +381,7 @@ fn abandon_drops_everything_now() {
 
 #[test]
 fn a_signal_before_the_start_starts_nothing() {
-    const STOP: Events = &[(seconds(5), Phase::StopStarting)];
+    const STOP: Events = &[(seconds(5), Signal::GracefulStop)];
     for executor in [constant(4, seconds(100), seconds(1)), arrivals(1, seconds(4), 10, 10)] {
         let schedule = Schedule { executor, start: seconds(60), graceful_stop: seconds(30) };
         let outcome = run_slices(&schedule, 1, seconds(1), STOP).pop().unwrap();
@@ -415,7 +417,7 @@ fn a_user_that_panics_is_counted_and_takes_no_one_with_it() {
             Executor::PerVuIterations { vus: 9, iterations: 4, max_duration: seconds(60), think_time: millis(1) };
         let schedule = Schedule { executor, start: Duration::ZERO, graceful_stop: seconds(1) };
         let shared = Arc::new(Shared::new(Instant::now().into_std()));
-        drive(&schedule, Slice::WHOLE, shared, Fragile, signals().1, Arc::clone(&progress)).await
+        drive(&schedule, Slice::WHOLE, shared, Fragile, signal_channel().1, Arc::clone(&progress)).await
     });
     let counts = progress.counts();
     assert_eq!((finished.ending, counts.finished, counts.interrupted, counts.active), (Ending::Completed, 24, 3, 0));
@@ -448,30 +450,37 @@ fn the_real_timer_starts_every_arrival_and_none_early() {
         let schedule =
             Schedule { executor: arrivals(2_000, millis(250), 8, 600), start: millis(20), graceful_stop: seconds(60) };
         let shared = Arc::new(Shared::new(std::time::Instant::now()));
-        drive(&schedule, Slice::WHOLE, shared, Early(Rc::clone(&early)), signals().1, Arc::clone(&progress)).await
+        drive(&schedule, Slice::WHOLE, shared, Early(Rc::clone(&early)), signal_channel().1, Arc::clone(&progress))
+            .await
     });
     assert_eq!((finished.ending, progress.counts().finished, progress.counts().dropped), (Ending::Completed, 500, 0));
     assert_eq!(early.get(), 0);
 }
 
 fn search(pre_allocated_vus: u32, max_vus: u32) -> Schedule {
-    let plan = crate::SearchPlan { start: 1.0, max: 100.0, growth: 2.0, precision: 0.05, confirm: 2 };
-    let (step, settle, recover, max_duration) = (seconds(10), seconds(1), seconds(10), seconds(3600));
-    let search = CapacitySearch { plan, step, settle, recover, max_duration, pre_allocated_vus, max_vus };
+    let plan = SearchPlan {
+        start: Rate::per_second(1.0),
+        max: Rate::per_second(100.0),
+        growth: 2.0,
+        precision: 0.05,
+        confirm: 2,
+    };
+    let (trial, settle, recover, max_duration) = (seconds(10), seconds(1), seconds(10), seconds(3600));
+    let search = CapacitySearch { plan, trial, settle, recover, max_duration, pre_allocated_vus, max_vus };
     Schedule { executor: Executor::CapacitySearch(search), start: seconds(3), graceful_stop: seconds(30) }
 }
 
-fn step(start: Duration, rate: u64, duration: Duration) -> Order {
-    Order::Step { start, rate: Rate::per_second(rate), duration }
+fn trial(start: Duration, rate: u64, duration: Duration) -> Order {
+    Order::Trial { start, rate: Rate::per_second(rate as f64), duration }
 }
 
 #[test]
 fn orders_are_carried_out_one_after_the_other_by_all_workers_at_once() {
     let orders = [
-        (seconds(1), step(seconds(1), 10, seconds(5))),
-        (seconds(10), step(seconds(10), 20, seconds(5))),
+        (seconds(1), trial(seconds(1), 10, seconds(5))),
+        (seconds(10), trial(seconds(10), 20, seconds(5))),
         // Cut off after two of its five seconds.
-        (seconds(20), step(seconds(20), 10, seconds(5))),
+        (seconds(20), trial(seconds(20), 10, seconds(5))),
         (millis(24_950), Order::Wait),
         (seconds(30), Order::End),
     ];
@@ -491,10 +500,10 @@ fn orders_are_carried_out_one_after_the_other_by_all_workers_at_once() {
 
 #[test]
 fn a_search_stops_within_a_step_and_while_it_waits() {
-    const STOP: Events = &[(seconds(5), Phase::StopStarting)];
+    const STOP: Events = &[(seconds(5), Signal::GracefulStop)];
     let waiting = run_ordered(&search(2, 2), 1, seconds(1), STOP, &[]).pop().unwrap();
     assert_eq!((waiting.finished.ending, waiting.counts.started), (Ending::Stopped, 0));
-    let orders = [(seconds(1), step(millis(500), 1, seconds(9)))];
+    let orders = [(seconds(1), trial(millis(500), 1, seconds(9)))];
     let within = run_ordered(&search(2, 2), 1, seconds(1), STOP, &orders).pop().unwrap();
     assert_eq!((within.finished.ending, within.counts.started, within.counts.finished), (Ending::Stopped, 2, 2));
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use kperf_load::{Backlog, StepOutcome};
 use kperf_metrics::quantity::{count, percent, quantity, rate, seconds};
 use kperf_metrics::{Evaluation, Saturation, Unit};
+use kperf_schedule::{Backlog, TrialOutcome};
 
 /// The share of arrivals that may be dropped before the rate was not the one asked for; as in the verdict.
 const DROPPED_SHARE: f64 = 0.01;
@@ -49,7 +49,7 @@ pub(crate) struct Observed<'a> {
 /// What is to be said about a step.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Judgement {
-    pub(crate) outcome: StepOutcome,
+    pub(crate) outcome: TrialOutcome,
     /// Why, unless it held.
     pub(crate) reasons: Vec<String>,
     /// The part before ought to have been longer.
@@ -61,7 +61,7 @@ pub(crate) struct Judgement {
 pub(crate) fn judge(seen: &Observed<'_>) -> Judgement {
     let plain = |outcome, reasons| Judgement { outcome, reasons, unsettled: false };
     if seen.read < seen.arriving / 2 || seen.read.is_zero() {
-        return plain(StepOutcome::Unsure, vec!["this machine was too busy to look at the step".to_owned()]);
+        return plain(TrialOutcome::Unsure, vec!["this machine was too busy to look at the step".to_owned()]);
     }
     let doubts = doubts(&seen.generator);
     let (mut broke, breached) = breaches(seen.criteria);
@@ -80,7 +80,7 @@ pub(crate) fn judge(seen: &Observed<'_>) -> Judgement {
     if !broke.is_empty() {
         let filling = grows && !breached && limits.is_empty() && seen.unstressed.is_none();
         if !doubts.is_empty() {
-            return plain(StepOutcome::Unsure, doubts.into_iter().chain(broke).collect());
+            return plain(TrialOutcome::Unsure, doubts.into_iter().chain(broke).collect());
         }
         if let (true, Some(iteration)) = (filling, seen.iteration.filter(|it| *it > seen.settle)) {
             let reason = format!(
@@ -88,16 +88,16 @@ pub(crate) fn judge(seen: &Observed<'_>) -> Judgement {
                 seconds(iteration.as_secs_f64()),
                 seconds(seen.settle.as_secs_f64())
             );
-            return Judgement { outcome: StepOutcome::Unsure, reasons: vec![reason], unsettled: true };
+            return Judgement { outcome: TrialOutcome::Unsure, reasons: vec![reason], unsettled: true };
         }
-        return plain(StepOutcome::Broke, broke);
+        return plain(TrialOutcome::Broke, broke);
     }
     if !limits.is_empty() {
-        return plain(StepOutcome::Unsupported, limits);
+        return plain(TrialOutcome::Unsupported, limits);
     }
     if seen.finished == 0 {
         let reasons = vec!["no iteration ended within the step".to_owned()];
-        return Judgement { outcome: StepOutcome::Unsure, reasons, unsettled: true };
+        return Judgement { outcome: TrialOutcome::Unsure, reasons, unsettled: true };
     }
     let missing = seen.criteria.iter().filter(|it| it.evaluation == Evaluation::NoSamples);
     let mut unsure: Vec<String> = missing.map(|it| format!("`{}` has no samples", it.text)).collect();
@@ -110,9 +110,9 @@ pub(crate) fn judge(seen: &Observed<'_>) -> Judgement {
         ));
     }
     if unsure.is_empty() {
-        return plain(StepOutcome::Held, unsure);
+        return plain(TrialOutcome::Held, unsure);
     }
-    plain(StepOutcome::Unsure, doubts.into_iter().chain(unsure).collect())
+    plain(TrialOutcome::Unsure, doubts.into_iter().chain(unsure).collect())
 }
 
 /// What does not hold, and whether there is anything.
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_step_holds_breaks_or_says_nothing() {
-        use StepOutcome::{Broke, Held, Unsupported, Unsure};
+        use TrialOutcome::{Broke, Held, Unsupported, Unsure};
         let (flat, grows) = (backlog(0), backlog(20));
         let good = [criterion(Evaluation::Pass(0.5))];
         let bad = [criterion(Evaluation::Pass(0.5)), criterion(Evaluation::Breach(1.5))];
@@ -257,10 +257,10 @@ mod tests {
         let (grows, good) = (backlog(20), [criterion(Evaluation::Pass(0.5))]);
         let first = Observed { unstressed: None, iteration: Some(SECOND * 5), ..seen(&grows, &good) };
         let judgement = judge(&first);
-        assert_eq!((judgement.outcome, judgement.unsettled), (StepOutcome::Unsure, true), "{judgement:?}");
+        assert_eq!((judgement.outcome, judgement.unsettled), (TrialOutcome::Unsure, true), "{judgement:?}");
         let settled = judge(&Observed { settle: SECOND * 8, ..first });
-        assert_eq!((settled.outcome, settled.unsettled), (StepOutcome::Broke, false), "{settled:?}");
+        assert_eq!((settled.outcome, settled.unsettled), (TrialOutcome::Broke, false), "{settled:?}");
         let known = Observed { unstressed: Some(SECOND / 10), iteration: Some(SECOND * 5), ..seen(&grows, &good) };
-        assert_eq!(judge(&known).outcome, StepOutcome::Broke, "iterations have become longer: the target is behind");
+        assert_eq!(judge(&known).outcome, TrialOutcome::Broke, "iterations have become longer: the target is behind");
     }
 }

@@ -9,10 +9,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kperf_load::{
-    Backlog, CapacitySearch, Counts, Order, Rate, Schedule, Search, SearchState, Shared, StepOutcome, Tally,
-};
+use kperf_load::{Counts, Order, Shared};
 use kperf_metrics::{Builtin, Delta, Evaluation, Interval, Registry, Saturation, Tags, Totals};
+use kperf_schedule::{Backlog, CapacitySearch, Rate, Schedule, Search, SearchState, Tally, TrialOutcome};
 
 use judge::{Criterion, Judgement, Observed, judge};
 use kperf_plan::PlannedThreshold;
@@ -162,7 +161,7 @@ impl<'a> CapacityController<'a> {
 
     /// How far the search is, about, from 0 to 1.
     pub(crate) fn share(&self) -> f64 {
-        let (done, left) = (f64::from(self.steps), self.search.steps_left() as f64);
+        let (done, left) = (f64::from(self.steps), self.search.trials_left() as f64);
         let within = if matches!(self.state, State::Step(_)) { 0.5 } else { 0.0 };
         if matches!(self.state, State::Over) { 1.0 } else { ((done - within) / (done + left).max(1.0)).max(0.0) }
     }
@@ -177,10 +176,10 @@ impl<'a> CapacityController<'a> {
                 Some(self.change(None))
             }
             ControlFlow::Continue(rate) => {
-                let length = self.settle + self.config.step.saturating_sub(self.config.settle);
-                self.origin.shared.order(Order::Step {
+                let length = self.settle + self.config.trial.saturating_sub(self.config.settle);
+                self.origin.shared.order(Order::Trial {
                     start: begin.saturating_sub(self.start),
-                    rate: Rate::from_per_second(rate),
+                    rate: Rate::per_second(rate),
                     duration: length,
                 });
                 self.steps += 1;
@@ -241,7 +240,7 @@ impl<'a> CapacityController<'a> {
         let judgement = judge(&observed);
         self.search.record(step.rate, judgement.outcome);
         self.learn(judgement.outcome, judgement.unsettled, iteration);
-        if judgement.outcome != StepOutcome::Held {
+        if judgement.outcome != TrialOutcome::Held {
             self.state = State::Recovering(now + self.config.recover);
         }
         let summary = self.summary(&step, &observed, judgement);
@@ -253,16 +252,16 @@ impl<'a> CapacityController<'a> {
     }
 
     /// Keeps what a step says about how long iterations take.
-    fn learn(&mut self, outcome: StepOutcome, unsettled: bool, iteration: Option<Duration>) {
+    fn learn(&mut self, outcome: TrialOutcome, unsettled: bool, iteration: Option<Duration>) {
         match iteration {
-            Some(time) if outcome == StepOutcome::Held || unsettled => {
+            Some(time) if outcome == TrialOutcome::Held || unsettled => {
                 // Half as much again, because some take longer than the mean.
                 self.settle = self.config.settle.max(whole(time + time / 2));
             }
-            None if unsettled => self.settle += self.config.step,
+            None if unsettled => self.settle += self.config.trial,
             _ => {}
         }
-        if outcome == StepOutcome::Held && self.unstressed.is_none() {
+        if outcome == TrialOutcome::Held && self.unstressed.is_none() {
             self.unstressed = iteration;
         }
     }
@@ -288,10 +287,10 @@ impl<'a> CapacityController<'a> {
             settle: seen.settle.as_secs_f64(),
             judged: step.end.saturating_sub(step.judged_from).as_secs_f64(),
             outcome: match judgement.outcome {
-                StepOutcome::Held => CapacityOutcome::Held,
-                StepOutcome::Broke => CapacityOutcome::Broke,
-                StepOutcome::Unsure => CapacityOutcome::Unsure,
-                StepOutcome::Unsupported => CapacityOutcome::Unsupported,
+                TrialOutcome::Held => CapacityOutcome::Held,
+                TrialOutcome::Broke => CapacityOutcome::Broke,
+                TrialOutcome::Unsure => CapacityOutcome::Unsure,
+                TrialOutcome::Unsupported => CapacityOutcome::Unsupported,
             },
             reasons: judgement.reasons,
             started: seen.started as f64 / arriving,

@@ -1,7 +1,7 @@
 //! A search against targets that are arithmetic: no clock, no thread, no traffic.
 
-use kperf_load::{Executor, SearchPlan};
 use kperf_metrics::{Severity, Shard, Threshold, Unit};
+use kperf_schedule::{Executor, SearchPlan};
 
 use super::*;
 
@@ -48,14 +48,15 @@ impl Bench {
 }
 
 fn schedule(plan: SearchPlan, max_duration: u64) -> Schedule {
-    let (step, settle) = (SECOND * 8, SECOND * 2);
+    let (trial, settle) = (SECOND * 8, SECOND * 2);
     let (recover, max_duration) = (SECOND * 20, Duration::from_secs(max_duration));
-    let search = CapacitySearch { plan, step, settle, recover, max_duration, pre_allocated_vus: 5, max_vus: 400 };
+    let search = CapacitySearch { plan, trial, settle, recover, max_duration, pre_allocated_vus: 5, max_vus: 400 };
     let executor = Executor::CapacitySearch(search);
     Schedule { executor, start: Duration::from_millis(1500), graceful_stop: SECOND }
 }
 
-const PLAN: SearchPlan = SearchPlan { start: 5.0, max: 500.0, growth: 2.0, precision: 0.05, confirm: 2 };
+const PLAN: SearchPlan =
+    SearchPlan { start: Rate::per_second(5.0), max: Rate::per_second(500.0), growth: 2.0, precision: 0.05, confirm: 2 };
 
 /// Plays a search to its end, looking ten times a second and handing samples over every second.
 fn play(schedule: &Schedule, criterion: &str, bench: Bench) -> Vec<CapacityChange> {
@@ -98,7 +99,7 @@ fn play_looking(every: u32, schedule: &Schedule, criterion: &str, mut bench: Ben
             State::Step(step) if controller.steps > steps => {
                 steps = controller.steps;
                 assert!(step.begin >= elapsed + AHEAD && step.begin.subsec_nanos() == 0, "at {:?}", step.begin);
-                bench.load(step.begin, Rate::from_per_second(step.rate), step.end - step.begin);
+                bench.load(step.begin, Rate::per_second(step.rate), step.end - step.begin);
             }
             State::Over => return changes,
             _ => {}

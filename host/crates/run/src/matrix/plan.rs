@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use kperf_load::Pacer;
 use kperf_plan::{Plan, Refused, SuiteInput, plural};
 use kperf_results::CellInfo;
+use kperf_schedule::Pacer;
 use kperf_suite::{AxisValue, Cell, Cells};
 use serde_json::Value;
 

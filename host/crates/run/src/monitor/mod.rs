@@ -7,7 +7,7 @@ mod watched;
 
 use std::time::{Duration, Instant};
 
-use kperf_load::Phase as LoadPhase;
+use kperf_load::Signal;
 use kperf_metrics::{Incident, Interval, Registry, SeriesLimit, Shard, ThresholdState};
 use kperf_plan::Plan;
 use kperf_plugin::{Facts, ScenarioWindow, Window};
@@ -36,7 +36,7 @@ pub(crate) struct Workers {
     /// The same in nanoseconds since the Unix epoch.
     pub(crate) epoch_unix_ns: u64,
     /// What they are to do.
-    pub(crate) phase: watch::Sender<LoadPhase>,
+    pub(crate) signal: watch::Sender<Signal>,
     /// What they and the collectors send.
     pub(crate) messages: mpsc::UnboundedReceiver<Message>,
 }
@@ -93,7 +93,7 @@ impl<'a> Monitor<'a> {
             tokio::select! {
                 biased;
                 () = interrupts.twice() => {
-                    self.workers.phase.send_replace(LoadPhase::Abandon);
+                    self.workers.signal.send_replace(Signal::Abort);
                     self.second();
                     return LoadEnd::LeftAtOnce;
                 }
@@ -122,7 +122,7 @@ impl<'a> Monitor<'a> {
     }
 
     fn stop(&self) {
-        self.workers.phase.send_replace(LoadPhase::StopStarting);
+        self.workers.signal.send_replace(Signal::GracefulStop);
     }
 
     /// When load ran, and when each scenario that began made its part of it.
@@ -174,7 +174,7 @@ impl<'a> Monitor<'a> {
 
     /// Lets capacity searches go on.
     fn advance_searches(&mut self) {
-        if *self.workers.phase.borrow() != LoadPhase::Run {
+        if *self.workers.signal.borrow() != Signal::Continue {
             return;
         }
         let now = Instant::now();
@@ -226,7 +226,7 @@ impl<'a> Monitor<'a> {
         let changes = self.stream.fold(|fold| judge(fold, groups, unix_ns()));
         let aborts = |state| state == ThresholdState::Aborted;
         let abort = changes.iter().any(|change| aborts(change.state));
-        if abort && *self.workers.phase.borrow() != LoadPhase::Run {
+        if abort && *self.workers.signal.borrow() != Signal::Continue {
             return;
         }
         for change in changes {
@@ -241,7 +241,7 @@ impl<'a> Monitor<'a> {
     }
 
     fn show(&self) {
-        let stopping = *self.workers.phase.borrow() != LoadPhase::Run;
+        let stopping = *self.workers.signal.borrow() != Signal::Continue;
         let progress = self
             .stream
             .fold(|fold| self.scenarios.iter().map(|scenario| scenario.progress(fold.times(), stopping)).collect());

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kperf_load::{Counts, Pacer, Progress, Shared, Target};
+use kperf_load::{Counts, Progress, Shared};
 use kperf_metrics::{
     Builtin, Delta, Histogram, Interval, LoadTimes, Registry, SeriesId, SeriesLimit, Shard, Tags, Unit,
 };
 use kperf_plan::PlannedScenario;
 use kperf_results::{Activity, CapacityChange, Doing, LoadTarget, ScenarioChange, ScenarioProgress};
+use kperf_schedule::{LoadLevel, Pacer};
 
 use super::judge::Judged;
 use crate::capacity::{CapacityController, LoadOrigin};
@@ -198,10 +199,10 @@ impl<'a> Watched<'a> {
                 None => (elapsed.as_secs_f64() / planned.as_secs_f64().max(1e-9)).min(1.0),
             },
             stage: (stage.index + 1, stage.count),
-            doing: match (&self.search, self.pacer.target(elapsed)) {
+            doing: match (&self.search, self.pacer.level(elapsed)) {
                 (Some(search), _) => search.doing(),
-                (None, Target::Users(users)) => Doing::Schedule(LoadTarget::Users(users)),
-                (None, Target::PerSecond(rate)) => Doing::Schedule(LoadTarget::PerSecond(rate)),
+                (None, LoadLevel::Users(users)) => Doing::Schedule(LoadTarget::Users(users)),
+                (None, LoadLevel::Arrivals(rate)) => Doing::Schedule(LoadTarget::PerSecond(rate.as_per_second())),
             },
             users: self.counts.active.into(),
             iterations: self.counts.finished,

@@ -91,7 +91,7 @@ impl NativeStart<'_> {
         };
         let limits = &wanted.plugin.limits;
         let each = wanted.interval.as_secs_f64().max(1.0);
-        let most = (limits.samples.per_second() * each) as usize;
+        let most = (limits.samples.as_per_second() * each) as usize;
         let recorder = NativeRecorder::new(planned, self.session, self.messages.clone(), most)?;
         recorder.log(sink);
         let handle = watch(&name, session, recorder, wanted.interval);

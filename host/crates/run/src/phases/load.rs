@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kperf_load::{Phase as LoadPhase, Progress, Shared, Slice, signals};
+use kperf_load::{Progress, Shared, Signal, signal_channel};
 use kperf_metrics::Incident;
 use kperf_plan::Plan;
 use kperf_results::{Phase, RunEvent};
+use kperf_schedule::Slice;
 use tokio::sync::mpsc;
 
 use super::{PreparedScenario, SetupState, fail};
@@ -58,7 +59,7 @@ impl Load<'_> {
             }
         };
         let epoch = Instant::now() + LEAD;
-        let (phase, signals) = signals();
+        let (signal, signals) = signal_channel();
         let mut watched = Vec::new();
         for (number, scenario) in scenarios.iter().enumerate() {
             let shared = Arc::new(Shared::new(epoch));
@@ -85,7 +86,7 @@ impl Load<'_> {
                     messages: messages.clone(),
                 });
                 if let Err(error) = started {
-                    phase.send_replace(LoadPhase::Abandon);
+                    signal.send_replace(Signal::Abort);
                     let message = format!("can't start a thread: {error}");
                     let _ = fail(self.stream, Phase::Load, "host", "worker-failed", message);
                     return LoadEnd::NotReady;
@@ -104,7 +105,7 @@ impl Load<'_> {
         observers.begin(epoch);
         give_way();
         let start = unix_ns() + nanoseconds(epoch.saturating_duration_since(Instant::now()));
-        let workers = Workers { epoch, epoch_unix_ns: start, phase, messages: inbox };
+        let workers = Workers { epoch, epoch_unix_ns: start, signal, messages: inbox };
         let watched = watched.into_iter().collect::<Result<Vec<_>, _>>();
         let monitor = watched.and_then(|watched| Monitor::new(self.plan, self.session, self.stream, watched, workers));
         let mut monitor = match monitor {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kperf_load::{Finished, Iteration, Phase, Progress, Schedule, Shared, Signals, Slice, User, Users, drive};
+use kperf_load::{Finished, Iteration, Progress, Shared, Signal, SignalReceiver, User, Users, drive};
 use kperf_metrics::{Builtin, Interval, Record, SeriesId, SeriesLimit, Shard};
 use kperf_plugin::{
     IsolationError, IterationOutcome, Plugin, PluginContext, Runner, RunnerPool, WorkerContext, WrongWorld,
 };
+use kperf_schedule::{Schedule, Slice};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
@@ -64,7 +65,7 @@ pub(crate) struct Assignment {
     pub(crate) slice: Slice,
     pub(crate) schedule: Schedule,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) signals: Signals,
+    pub(crate) signals: SignalReceiver,
     pub(crate) progress: Arc<Progress>,
     pub(crate) plugin: Plugin,
     pub(crate) context: Arc<PluginContext>,
@@ -84,7 +85,7 @@ pub(crate) fn start(assignment: Assignment) -> std::io::Result<JoinHandle<()>> {
         let messages = assignment.messages.clone();
         let scenario = assignment.scenario;
         let error = work(assignment).err();
-        // Nobody listens any more once the run has been abandoned.
+        // Nobody listens any more once the run has been aborted.
         let _ = messages.send(Message::Done { scenario, error });
     })
 }
@@ -105,7 +106,7 @@ fn work(assignment: Assignment) -> Result<Finished, WorkerError> {
         let users =
             ScenarioUsers { pool: Rc::clone(&pool), recorder: Rc::new(recorder), shard: Arc::clone(&context.shard) };
         let mut ticker = Ticker::new(&context, &assignment, pool)?;
-        let abandoned = assignment.signals.clone();
+        let aborted = assignment.signals.clone();
         let load = drive(
             &assignment.schedule,
             assignment.slice,
@@ -118,7 +119,7 @@ fn work(assignment: Assignment) -> Result<Finished, WorkerError> {
             finished = load => finished,
             never = ticker.run() => match never {},
             never = async {
-                abandoned.reached(Phase::Abandon).await;
+                aborted.reached(Signal::Abort).await;
                 stop.send_replace(true);
                 std::future::pending::<std::convert::Infallible>().await
             } => match never {},
@@ -240,7 +241,7 @@ impl Ticker {
             shard.take(unix_ns())
         };
         self.seen = stats;
-        // Nobody listens any more once the run has been abandoned.
+        // Nobody listens any more once the run has been aborted.
         let _ = self.messages.send(Message::Samples(interval));
         send_records(&self.context, &self.messages);
     }
