@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use kperf_convert::ConvertOptions;
+use kperf_convert::{ConvertOptions, FileNotFound};
 use kperf_suite::Source;
 
 use super::suite::usage;
@@ -109,8 +109,8 @@ fn convert(file: &Path, base: &Path, comment: &str) -> Result<String, Exit> {
     }
 }
 
-/// The path, from `base`, of the pipeline that a scenario file in `folder` names. The error says where it was looked for.
-fn locate(name: &str, folder: &Path, base: &Path) -> Result<String, String> {
+/// The path, from `base`, of the pipeline that a scenario file in `folder` names.
+fn locate(name: &str, folder: &Path, base: &Path) -> Result<String, FileNotFound> {
     let candidates = PIPELINES.map(|place| Path::new(place).join(name));
     match candidates.iter().find(|candidate| folder.join(candidate).is_file()) {
         Some(candidate) if same(folder, base) => Ok(candidate.display().to_string()),
@@ -119,8 +119,8 @@ fn locate(name: &str, folder: &Path, base: &Path) -> Result<String, String> {
             Ok(relative(&file, base).unwrap_or(file).display().to_string())
         }
         None => {
-            let places = PIPELINES.map(|place| format!("`{}`", folder.join(place).join("").display()));
-            Err(format!("looked for it in {}", places.join(", ")))
+            let folders = PIPELINES.map(|place| folder.join(place).join("").display().to_string());
+            Err(FileNotFound { folders: folders.into() })
         }
     }
 }

@@ -26,7 +26,7 @@ const TLS_PORTS: [u16; 2] = [443, 8443];
 /// The experiment that the Python client uses where none is named.
 pub(crate) const DEFAULT_EXPERIMENT: &str = "Default";
 
-/// The server under test.
+/// The server under test, as environment variables describe it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Server {
     /// Its base URL, without a slash at its end.
@@ -44,7 +44,7 @@ pub(crate) struct Server {
 /// # Errors
 /// Every mistake, shown in the variables that are set.
 pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Server, Diagnostics> {
-    let mut variables = Variables { set: Vec::new(), text: String::new(), findings: Vec::new() };
+    let mut variables = Variables { set: Vec::new(), text: String::new(), diagnostics: Vec::new() };
     for name in NAMES {
         if let Some(value) = lookup(name) {
             variables.add(name, value.trim());
@@ -56,23 +56,23 @@ pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Server, Di
     let local = variables.flag(LOCAL).unwrap_or_default();
     let cache = variables.flag(CACHE);
     match url {
-        Some(url) if variables.findings.is_empty() => {
+        Some(url) if variables.diagnostics.is_empty() => {
             let insecure = local && url.scheme() == "https";
             let url = url.as_str().trim_end_matches('/').to_owned();
             Ok(Server { url, insecure, namespace, cache })
         }
         _ => {
             let sources = Sources::file(Source { name: "environment", text: &variables.text });
-            Err(Diagnostics::new(sources, variables.findings))
+            Err(Diagnostics::new(sources, variables.diagnostics))
         }
     }
 }
 
-/// The variables that are set, written one below the other, so that a finding can point at one.
+/// The variables that are set, written one below the other, so that a diagnostic can point at one.
 struct Variables {
     set: Vec<(&'static str, String, Span)>,
     text: String,
-    findings: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
 }
 
 impl Variables {
@@ -96,7 +96,7 @@ impl Variables {
     }
 
     fn report(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
-        self.findings.push(Diagnostic::new(span, message).help(help));
+        self.diagnostics.push(Diagnostic::new(span, message).help(help));
     }
 
     /// None for a variable that is not set, and for a word that is reported.
@@ -163,7 +163,7 @@ impl Variables {
     }
 }
 
-/// An address without its user name and password: those are shown to nobody.
+/// An address without its user name and password: those are secrets.
 fn without_user(address: &str) -> String {
     match address.rsplit_once('@') {
         Some((before, host)) => {

@@ -16,20 +16,20 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Looks at the names in `object`: unknown ones and repeated ones are findings.
-    pub fn new(object: &'a Object<'a>, known: &[&'static str], owner: &str, findings: &mut Vec<Diagnostic>) -> Self {
+    /// Looks at the names in `object`: unknown ones and repeated ones are diagnostics.
+    pub fn new(object: &'a Object<'a>, known: &[&'static str], owner: &str, diagnostics: &mut Vec<Diagnostic>) -> Self {
         let span = object.range;
         let mut this = Self { place: Span::in_file(span.start..span.end), fields: Vec::new(), meant: Vec::new() };
         for field in &object.properties {
             let name = field.name.as_str();
             let place = json::name_place(field);
             if this.fields.iter().any(|other| other.name.as_str() == name) {
-                findings.push(Diagnostic::new(place, format!("`{name}` stands here twice")).help("leave one out"));
+                diagnostics.push(Diagnostic::new(place, format!("`{name}` stands here twice")).help("leave one out"));
             } else if known.contains(&name) {
                 this.fields.push(field);
             } else {
                 let message = format!("unknown field `{name}` in {owner}");
-                findings.push(Diagnostic::new(place, message).help(suggestion(name, known.iter().copied())));
+                diagnostics.push(Diagnostic::new(place, message).help(suggestion(name, known.iter().copied())));
                 this.meant.extend(closest(name, known.iter().copied()).and_then(|it| known.iter().find(|k| **k == it)));
             }
         }
@@ -52,11 +52,11 @@ impl<'a> Fields<'a> {
         self.fields.iter().find(|field| field.name.as_str() == name).map(|field| json::name_place(field))
     }
 
-    /// As [`Fields::get`]; that there is none is a finding.
-    pub fn required(&self, name: &'static str, findings: &mut Vec<Diagnostic>) -> Option<&'a Value<'a>> {
+    /// As [`Fields::get`]; that there is none is a diagnostic.
+    pub fn required(&self, name: &'static str, diagnostics: &mut Vec<Diagnostic>) -> Option<&'a Value<'a>> {
         let value = self.get(name);
         if value.is_none() && !self.meant.contains(&name) {
-            findings.push(match self.written(name) {
+            diagnostics.push(match self.written(name) {
                 Some(null) => Diagnostic::new(json::place(null), format!("`{name}` is required, found `null`")),
                 None => Diagnostic::new(self.beginning(), format!("`{name}` is missing")),
             });
@@ -85,7 +85,7 @@ pub(crate) fn number(
     value: &Value<'_>,
     what: &str,
     range: RangeInclusive<u32>,
-    findings: &mut Vec<Diagnostic>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<u32> {
     let read = match value {
         Value::NumberLit(number) => json::whole(number.value),
@@ -99,34 +99,38 @@ pub(crate) fn number(
         (least, most) => format!("from {least} to {most}"),
     };
     let message = format!("expected a whole number of {what} {expected}, found {}", json::found(value));
-    let finding = Diagnostic::new(json::place(value), message);
-    findings.push(match value {
+    let diagnostic = Diagnostic::new(json::place(value), message);
+    diagnostics.push(match value {
         Value::StringLit(text) if json::whole(text.value.trim()).is_some() && !text.value.trim().is_empty() => {
-            finding.help(format!("write {} without quotes", text.value.trim()))
+            diagnostic.help(format!("write {} without quotes", text.value.trim()))
         }
-        _ => finding,
+        _ => diagnostic,
     });
     None
 }
 
 /// Reads a text that is not empty; `what` says which.
-pub(crate) fn text<'a>(value: &'a Value<'a>, what: &str, findings: &mut Vec<Diagnostic>) -> Option<&'a str> {
+pub(crate) fn text<'a>(value: &'a Value<'a>, what: &str, diagnostics: &mut Vec<Diagnostic>) -> Option<&'a str> {
     match value {
         Value::StringLit(text) if !text.value.is_empty() => Some(&text.value),
         _ => {
             let message = format!("expected {what}, found {}", json::found(value));
-            findings.push(Diagnostic::new(json::place(value), message));
+            diagnostics.push(Diagnostic::new(json::place(value), message));
             None
         }
     }
 }
 
 /// Reads an object.
-pub(crate) fn object<'a>(value: &'a Value<'a>, what: &str, findings: &mut Vec<Diagnostic>) -> Option<&'a Object<'a>> {
+pub(crate) fn object<'a>(
+    value: &'a Value<'a>,
+    what: &str,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<&'a Object<'a>> {
     if let Value::Object(object) = value {
         return Some(object);
     }
     let message = format!("expected {what}, found {}", json::found(value));
-    findings.push(Diagnostic::new(json::place(value), message));
+    diagnostics.push(Diagnostic::new(json::place(value), message));
     None
 }

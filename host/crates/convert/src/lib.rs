@@ -25,17 +25,24 @@ use kperf_suite::{Diagnostic, Diagnostics, Source, Sources, Span};
 pub struct ConvertOptions<'a> {
     /// Looks up a variable of the process environment.
     pub lookup: &'a dyn Fn(&str) -> Option<String>,
-    /// Finds the file of a pipeline by the name in the JSON: the path to write into the suite, or, if there is no such file,
-    /// where it was looked for.
-    pub locate: &'a dyn Fn(&str) -> Result<String, String>,
+    /// Finds the file of a pipeline by the name in the JSON: the path to write into the suite.
+    pub locate: &'a dyn Fn(&str) -> Result<String, FileNotFound>,
     /// What those paths are relative to, for a comment at the suite's head.
     pub paths: &'a str,
+}
+
+/// There is no file of this name in any of these folders.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("looked for it in {}", folders.iter().map(|folder| format!("`{folder}`")).collect::<Vec<_>>().join(", "))]
+pub struct FileNotFound {
+    /// The folders that could have had it.
+    pub folders: Vec<String>,
 }
 
 /// A converted file.
 #[derive(Debug)]
 pub struct Converted {
-    /// The suite.
+    /// The suite's text.
     pub toml: String,
     /// What was said and does nothing, each a line with its place.
     pub notes: Vec<String>,
@@ -76,12 +83,12 @@ pub fn convert(source: Source<'_>, options: &ConvertOptions<'_>) -> Result<Conve
     let text = source.text.strip_prefix('\u{feff}').unwrap_or(source.text);
     let sources = Sources::file(Source { text, ..source });
     let server = environment::read(options.lookup);
-    let mut findings = Vec::new();
-    let scenarios = scenarios(text, options.locate, &mut findings);
+    let mut diagnostics = Vec::new();
+    let scenarios = scenarios(text, options.locate, &mut diagnostics);
     let server = match server {
-        Ok(server) if findings.is_empty() => server,
+        Ok(server) if diagnostics.is_empty() => server,
         server => {
-            let json = (!findings.is_empty()).then(|| Diagnostics::new(sources, findings));
+            let json = (!diagnostics.is_empty()).then(|| Diagnostics::new(sources, diagnostics));
             return Err(Refused(server.err().into_iter().chain(json).collect()));
         }
     };
@@ -102,13 +109,13 @@ pub fn convert(source: Source<'_>, options: &ConvertOptions<'_>) -> Result<Conve
 /// The scenarios of a file: an array of objects, or a single object.
 fn scenarios(
     text: &str,
-    locate: &dyn Fn(&str) -> Result<String, String>,
-    findings: &mut Vec<Diagnostic>,
+    locate: &dyn Fn(&str) -> Result<String, FileNotFound>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Vec<scenario::Scenario> {
     let document = match json::parse(text) {
         Ok(document) => document,
-        Err(finding) => {
-            findings.push(finding);
+        Err(diagnostic) => {
+            diagnostics.push(diagnostic);
             return Vec::new();
         }
     };
@@ -116,18 +123,22 @@ fn scenarios(
         Value::Object(object) => vec![object],
         Value::Array(array) => {
             if array.elements.is_empty() {
-                let finding = Diagnostic::new(json::place(&document), "there is no scenario in the file");
-                findings.push(finding.help("add at least one, with `mode`, `startTime` and `runTime`"));
+                let diagnostic = Diagnostic::new(json::place(&document), "there is no scenario in the file");
+                diagnostics.push(diagnostic.help("add at least one, with `mode`, `startTime` and `runTime`"));
             }
-            array.elements.iter().filter_map(|item| fields::object(item, "a scenario (an object)", findings)).collect()
+            array
+                .elements
+                .iter()
+                .filter_map(|item| fields::object(item, "a scenario (an object)", diagnostics))
+                .collect()
         }
         other => {
             let message = format!("expected an array of scenarios or a single one, found {}", json::found(other));
-            findings.push(Diagnostic::new(json::place(other), message));
+            diagnostics.push(Diagnostic::new(json::place(other), message));
             Vec::new()
         }
     };
-    objects.into_iter().filter_map(|object| scenario::read(object, locate, findings)).collect()
+    objects.into_iter().filter_map(|object| scenario::read(object, locate, diagnostics)).collect()
 }
 
 /// The file's name without its ending, as far as a suite's name allows.

@@ -10,30 +10,30 @@ use crate::{fields, json};
 const DEEPEST: usize = 32;
 
 /// The pipeline's parameters as a table.
-pub(crate) fn read(value: &Json<'_>, findings: &mut Vec<Diagnostic>) -> Option<InlineTable> {
-    let object = fields::object(value, "an object with the pipeline's parameters", findings)?;
-    Some(table(object, 1, findings))
+pub(crate) fn read(value: &Json<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<InlineTable> {
+    let object = fields::object(value, "an object with the pipeline's parameters", diagnostics)?;
+    Some(table(object, 1, diagnostics))
 }
 
-fn table(object: &Object<'_>, depth: usize, findings: &mut Vec<Diagnostic>) -> InlineTable {
+fn table(object: &Object<'_>, depth: usize, diagnostics: &mut Vec<Diagnostic>) -> InlineTable {
     let mut table = InlineTable::new();
     for field in &object.properties {
         let name = field.name.as_str();
         if table.contains_key(name) {
-            let finding = Diagnostic::new(json::name_place(field), format!("`{name}` stands here twice"));
-            findings.push(finding.help("leave one out"));
-        } else if let Some(value) = toml(&field.value, depth + 1, findings) {
+            let diagnostic = Diagnostic::new(json::name_place(field), format!("`{name}` stands here twice"));
+            diagnostics.push(diagnostic.help("leave one out"));
+        } else if let Some(value) = toml(&field.value, depth + 1, diagnostics) {
             table.insert(name, value);
         }
     }
     table
 }
 
-fn toml(value: &Json<'_>, depth: usize, findings: &mut Vec<Diagnostic>) -> Option<Value> {
+fn toml(value: &Json<'_>, depth: usize, diagnostics: &mut Vec<Diagnostic>) -> Option<Value> {
     match value {
         Json::Array(_) | Json::Object(_) if depth > DEEPEST => {
             let message = format!("values lie more than {DEEPEST} deep in each other");
-            findings.push(Diagnostic::new(json::place(value), message).help("pass this one as a text"));
+            diagnostics.push(Diagnostic::new(json::place(value), message).help("pass this one as a text"));
             None
         }
         Json::StringLit(text) => Some(literal(&text.value).into()),
@@ -45,17 +45,17 @@ fn toml(value: &Json<'_>, depth: usize, findings: &mut Vec<Diagnostic>) -> Optio
             let read = if digits { integer.ok() } else { float() };
             if read.is_none() {
                 let message = format!("{} does not fit into 64 bits", json::found(value));
-                findings.push(Diagnostic::new(json::place(value), message).help("pass it as a text"));
+                diagnostics.push(Diagnostic::new(json::place(value), message).help("pass it as a text"));
             }
             read
         }
         Json::Array(array) => {
-            Some(array.elements.iter().filter_map(|item| toml(item, depth + 1, findings)).collect::<Array>().into())
+            Some(array.elements.iter().filter_map(|item| toml(item, depth + 1, diagnostics)).collect::<Array>().into())
         }
-        Json::Object(object) => Some(table(object, depth, findings).into()),
+        Json::Object(object) => Some(table(object, depth, diagnostics).into()),
         Json::NullKeyword(_) => {
-            let finding = Diagnostic::new(json::place(value), "a suite has no `null`");
-            findings.push(finding.help("leave the parameter out"));
+            let diagnostic = Diagnostic::new(json::place(value), "a suite has no `null`");
+            diagnostics.push(diagnostic.help("leave the parameter out"));
             None
         }
     }

@@ -4,11 +4,12 @@ use jsonc_parser::ast::{Object, Value};
 use kperf_suite::{Diagnostic, suggestion};
 
 use crate::{
+    FileNotFound,
     fields::{self, Fields},
     json, parameters, quantity,
 };
 
-/// What a scenario does.
+/// The kinds of scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     PipelineRun,
@@ -92,32 +93,32 @@ const MOST_TRIGGERS: u32 = 200;
 /// Reads a scenario. `locate` finds a pipeline's file by its name.
 pub(crate) fn read(
     object: &Object<'_>,
-    locate: &dyn Fn(&str) -> Result<String, String>,
-    findings: &mut Vec<Diagnostic>,
+    locate: &dyn Fn(&str) -> Result<String, FileNotFound>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<Scenario> {
-    let before = findings.len();
-    let fields = Fields::new(object, &FIELDS, "a scenario", findings);
-    let mode = fields.required(MODE, findings).and_then(|value| mode(value, findings));
-    let start = fields.required(START, findings);
-    let start = start.and_then(|value| fields::number(value, "minutes", 0..=MOST_MINUTES, findings));
-    let run = fields.required(RUN, findings);
-    let run = run.and_then(|value| fields::number(value, "minutes", 1..=MOST_MINUTES, findings));
-    let count = |name, what, findings: &mut _| {
-        fields.get(name).and_then(|value| fields::number(value, what, 1..=u32::MAX, findings))
+    let before = diagnostics.len();
+    let fields = Fields::new(object, &FIELDS, "a scenario", diagnostics);
+    let mode = fields.required(MODE, diagnostics).and_then(|value| mode(value, diagnostics));
+    let start = fields.required(START, diagnostics);
+    let start = start.and_then(|value| fields::number(value, "minutes", 0..=MOST_MINUTES, diagnostics));
+    let run = fields.required(RUN, diagnostics);
+    let run = run.and_then(|value| fields::number(value, "minutes", 1..=MOST_MINUTES, diagnostics));
+    let count = |name, what, diagnostics: &mut _| {
+        fields.get(name).and_then(|value| fields::number(value, what, 1..=u32::MAX, diagnostics))
     };
-    let times = count(TIMES, "times", findings);
-    let concurrency = count(CONCURRENCY, "users", findings);
-    let pipeline = fields.get(PIPELINE).and_then(|value| pipeline(value, locate, findings));
-    let (cpu, memory) = fields.get(LIMITS).map(|value| limits(value, findings)).unwrap_or_default();
-    let parameters = fields.get(PARAMS).and_then(|value| parameters::read(value, findings));
-    let cron = fields.get(CRON).and_then(|value| fields::text(value, "a cron expression", findings));
+    let times = count(TIMES, "times", diagnostics);
+    let concurrency = count(CONCURRENCY, "users", diagnostics);
+    let pipeline = fields.get(PIPELINE).and_then(|value| pipeline(value, locate, diagnostics));
+    let (cpu, memory) = fields.get(LIMITS).map(|value| limits(value, diagnostics)).unwrap_or_default();
+    let parameters = fields.get(PARAMS).and_then(|value| parameters::read(value, diagnostics));
+    let cron = fields.get(CRON).and_then(|value| fields::text(value, "a cron expression", diagnostics));
     let (mode, start, run) = (mode?, start?, run?);
     if mode.runs_a_pipeline() && !fields.has_or_meant(PIPELINE) {
         let message = format!("{} needs `{PIPELINE}`", mode.name());
-        findings.push(Diagnostic::new(fields.place_of(MODE), message).help("name the file of a compiled pipeline"));
+        diagnostics.push(Diagnostic::new(fields.place_of(MODE), message).help("name the file of a compiled pipeline"));
     }
-    let finding = misfit(mode, run, times, concurrency, cron.is_some());
-    findings.extend(finding.map(|(message, help)| Diagnostic::new(fields.place_of(TIMES), message).help(help)));
+    let diagnostic = misfit(mode, run, times, concurrency, cron.is_some());
+    diagnostics.extend(diagnostic.map(|(message, help)| Diagnostic::new(fields.place_of(TIMES), message).help(help)));
     let does_nothing: &[&str] = match mode {
         Mode::PipelineRun | Mode::Experiment => &[CRON],
         Mode::ScheduledRuns => &[],
@@ -128,7 +129,7 @@ pub(crate) fn read(
     let idle = FIELDS.iter().filter(|name| does_nothing.contains(name)).filter_map(place).collect();
     let cron = cron.map(str::to_owned);
     let scenario = Scenario { mode, start, run, times, concurrency, pipeline, cpu, memory, parameters, cron, idle };
-    (findings.len() == before).then_some(scenario)
+    (diagnostics.len() == before).then_some(scenario)
 }
 
 /// Why so many times are too many, and what to do.
@@ -158,49 +159,50 @@ fn misfit(
     None
 }
 
-fn mode(value: &Value<'_>, findings: &mut Vec<Diagnostic>) -> Option<Mode> {
-    let text = fields::text(value, "a mode", findings)?;
+fn mode(value: &Value<'_>, diagnostics: &mut Vec<Diagnostic>) -> Option<Mode> {
+    let text = fields::text(value, "a mode", diagnostics)?;
     let mode = Mode::ALL.into_iter().find(|mode| mode.name() == text);
     if mode.is_none() {
         let help = suggestion(text, Mode::ALL.map(Mode::name));
-        findings.push(Diagnostic::new(json::place(value), format!("there is no mode `{text}`")).help(help));
+        diagnostics.push(Diagnostic::new(json::place(value), format!("there is no mode `{text}`")).help(help));
     }
     mode
 }
 
 fn pipeline(
     value: &Value<'_>,
-    locate: &dyn Fn(&str) -> Result<String, String>,
-    findings: &mut Vec<Diagnostic>,
+    locate: &dyn Fn(&str) -> Result<String, FileNotFound>,
+    diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<String> {
-    let name = fields::text(value, "a file's name", findings)?;
+    let name = fields::text(value, "a file's name", diagnostics)?;
     match locate(name) {
         Ok(path) => Some(path),
-        Err(help) => {
-            findings.push(Diagnostic::new(json::place(value), format!("there is no file `{name}`")).help(help));
+        Err(error) => {
+            let diagnostic = Diagnostic::new(json::place(value), format!("there is no file `{name}`"));
+            diagnostics.push(diagnostic.help(error.to_string()));
             None
         }
     }
 }
 
 /// The limits of CPU and memory.
-fn limits(value: &Value<'_>, findings: &mut Vec<Diagnostic>) -> (Option<String>, Option<String>) {
-    let Some(object) = fields::object(value, "an object with `cpu` and `memory`", findings) else {
+fn limits(value: &Value<'_>, diagnostics: &mut Vec<Diagnostic>) -> (Option<String>, Option<String>) {
+    let Some(object) = fields::object(value, "an object with `cpu` and `memory`", diagnostics) else {
         return (None, None);
     };
-    let fields = Fields::new(object, &["cpu", "memory"], &format!("`{LIMITS}`"), findings);
+    let fields = Fields::new(object, &["cpu", "memory"], &format!("`{LIMITS}`"), diagnostics);
     let mut limit = |name, example| {
         let value = fields.get(name)?;
         if let Value::NumberLit(number) = value {
             let message = format!("expected an amount as a text, found `{}`", number.value);
-            findings.push(Diagnostic::new(json::place(value), message).help(format!("write \"{}\"", number.value)));
+            diagnostics.push(Diagnostic::new(json::place(value), message).help(format!("write \"{}\"", number.value)));
             return None;
         }
-        let text = fields::text(value, &format!("an amount like \"{example}\""), findings)?;
+        let text = fields::text(value, &format!("an amount like \"{example}\""), diagnostics)?;
         if !quantity::is_quantity(text) {
             let message = format!("`{text}` is no amount of {name}");
             let help = format!("write a number with a unit of Kubernetes, like \"{example}\"");
-            findings.push(Diagnostic::new(json::place(value), message).help(help));
+            diagnostics.push(Diagnostic::new(json::place(value), message).help(help));
         }
         Some(text.to_owned())
     };

@@ -11,7 +11,7 @@ use crate::{
     scenario::{CONCURRENCY, Mode, Scenario, TIMES},
 };
 
-/// The target's name.
+/// The name of the only target.
 const TARGET: &str = "kfp";
 /// The longest that a run may take once it has started, as `kfp-runner` has it: what is under way when the time is up is
 /// followed to its end.
@@ -19,13 +19,13 @@ const RUN_TIMEOUT: &str = "30m";
 /// The sizes that one pass of LARGE_DATASET goes through.
 const SIZES: [i64; 3] = [1, 10, 100];
 
-/// Where the suite comes from.
+/// The origin of the suite, for its name and the comment at its head.
 pub(crate) struct Origin<'a> {
-    /// The suite's name.
+    /// `name` of the suite, made from the file's.
     pub name: &'a str,
-    /// The JSON file's name.
+    /// The JSON file without its folder.
     pub file: &'a str,
-    /// What paths are relative to.
+    /// The folder that paths are relative to, in words.
     pub paths: &'a str,
 }
 

@@ -17,7 +17,7 @@ pub enum Ending {
     Aborted,
 }
 
-/// The inputs of both loops.
+/// What the open and the closed loop are given.
 pub(crate) struct DriveContext<'a, U> {
     pub(crate) schedule: &'a Schedule,
     pub(crate) pacer: Pacer,

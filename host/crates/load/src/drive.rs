@@ -18,7 +18,7 @@ use tokio::time::Instant;
 /// The result of [`drive`]; the counts are in its [`Progress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finished {
-    /// How it ended.
+    /// Whether the schedule was carried out.
     pub ending: Ending,
     /// From the schedule's start to the end of its last iteration on this worker.
     pub elapsed: Duration,

@@ -128,7 +128,7 @@ impl Drop for UserGuard {
     }
 }
 
-/// The loop's handle of a user.
+/// A user as the loop sees it: its state, and its task to abort.
 #[derive(Clone)]
 pub(crate) struct UserHandle {
     pub(crate) state: Rc<UserState>,
@@ -182,7 +182,7 @@ pub(crate) struct UserPool {
 }
 
 impl UserPool {
-    /// How many users are wanted now.
+    /// The number of users that take part, without those that have to leave.
     pub(crate) fn wanted(&self) -> usize {
         self.wanted
     }

@@ -14,7 +14,7 @@ pub enum Order {
     Trial {
         /// When, from the schedule's start on. Ahead by enough that every worker sees it in time.
         start: Duration,
-        /// How often.
+        /// Arrivals at this rate.
         rate: Rate,
         /// For how long.
         duration: Duration,
@@ -43,7 +43,7 @@ impl Shared {
         self.orders.send_replace(order);
     }
 
-    /// Where orders are heard.
+    /// A receiver of orders.
     pub(crate) fn orders(&self) -> watch::Receiver<Order> {
         self.orders.subscribe()
     }
@@ -58,7 +58,7 @@ impl Shared {
         self.taken.load(Relaxed)
     }
 
-    /// Lets no one take any more; how many were left, told only to the first who asks.
+    /// Ends the taking; how many were left, for the first caller only.
     pub(crate) fn close(&self, total: u64) -> u64 {
         total.saturating_sub(self.taken.fetch_max(total, Relaxed))
     }

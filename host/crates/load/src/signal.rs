@@ -25,7 +25,7 @@ pub fn signal_channel() -> (watch::Sender<Signal>, SignalReceiver) {
 }
 
 impl SignalReceiver {
-    /// The signal now.
+    /// The last signal sent.
     #[must_use]
     pub fn current(&self) -> Signal {
         *self.0.borrow()

@@ -20,7 +20,7 @@ pub trait User {
 
 /// Makes a worker's users. Called on the worker's thread and expected to be quick: what waits belongs in the first iteration.
 pub trait Users {
-    /// The users made.
+    /// The type of the users.
     type User: User + 'static;
 
     /// User `id`; ids count from 0 through the whole scenario. A user that left in a ramp-down is made anew when it comes

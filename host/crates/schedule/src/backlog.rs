@@ -16,7 +16,7 @@ pub struct Backlog {
 }
 
 impl Backlog {
-    /// Adds a reading: `in_flight` iterations at `elapsed` since whatever instant the readings are counted from.
+    /// Adds a reading: `in_flight` iterations at `elapsed`, counted from the same instant for all readings.
     pub fn read(&mut self, elapsed: Duration, in_flight: u64) {
         self.readings.push((elapsed.as_secs_f64(), in_flight as f64));
     }

@@ -154,7 +154,7 @@ impl Executor {
 /// An executor in its place in the run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// What is done.
+    /// How iterations are started.
     pub executor: Executor,
     /// How long after the run's epoch it starts.
     pub start: Duration,

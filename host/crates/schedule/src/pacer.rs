@@ -49,7 +49,7 @@ pub enum LoadLevel {
 pub struct StageAt {
     /// Which stage, from 0.
     pub index: usize,
-    /// How many there are.
+    /// The number of stages, at least 1.
     pub count: usize,
 }
 

@@ -9,7 +9,7 @@ use crate::rate::Rate;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
-/// A trial that says nothing is tried so many times in all before its rate counts as one that can't be made.
+/// A rate without a clear outcome is tried so many times in all before it counts as one whose load can't be made.
 const TRIES: u32 = 3;
 /// No search is longer: a guard for [`Search::trials_left`] and against a target that changes its mind for ever.
 const MOST_TRIALS: usize = 200;
@@ -34,9 +34,9 @@ pub struct SearchPlan {
 pub enum TrialOutcome {
     /// The target carried the rate.
     Held,
-    /// It did not.
+    /// The target did not carry the rate: a threshold did not hold, or work piled up.
     Broke,
-    /// Nothing can be said: worth another try.
+    /// No clear outcome: worth another try.
     Unsure,
     /// The load for this rate could not be made, and another try would not change that.
     Unsupported,
@@ -49,15 +49,15 @@ pub struct Tally {
     pub rate: f64,
     /// How many trials held.
     pub held: u32,
-    /// How many broke.
+    /// How many trials broke.
     pub broke: u32,
-    /// How many said nothing.
+    /// How many trials had no clear outcome.
     pub unsure: u32,
-    /// How many could not be made.
+    /// How many trials lacked the load.
     pub unsupported: u32,
 }
 
-/// Where a rate stands.
+/// What the trials at a rate amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RateState {
     Held,

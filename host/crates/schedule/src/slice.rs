@@ -16,7 +16,7 @@ pub enum SliceError {
     OutOfRange {
         /// The index asked for.
         index: u32,
-        /// How many slices there are.
+        /// The number of slices.
         count: u32,
     },
 }

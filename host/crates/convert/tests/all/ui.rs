@@ -3,7 +3,7 @@
 
 use std::{env, fs, path::Path};
 
-use kperf_convert::{ConvertOptions, Converted, Refused, convert};
+use kperf_convert::{ConvertOptions, Converted, FileNotFound, Refused, convert};
 use kperf_suite::Source;
 
 fn convert_file(path: &Path) -> Result<Converted, Refused> {
@@ -14,7 +14,7 @@ fn convert_file(path: &Path) -> Result<Converted, Refused> {
         values.find(|(known, _)| *known == name).map(|(_, value)| value.to_owned())
     };
     let locate = |name: &str| match name.starts_with("missing") {
-        true => Err("looked in `.` and in `../pipeline_files`".to_owned()),
+        true => Err(FileNotFound { folders: vec![".".to_owned(), "../pipeline_files".to_owned()] }),
         false => Ok(format!("../pipeline_files/{name}")),
     };
     let options = ConvertOptions { lookup: &lookup, locate: &locate, paths: "this file's folder" };

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use kperf_plugin::{Book, CallError, Cell, Entry, Fault, IterationOutcome, Ledger, PluginContext, Redactor, Secret};
+use kperf_metrics::Cell;
+use kperf_plugin::{Book, CallError, Entry, Fault, IterationOutcome, Ledger, PluginContext, Redactor, Secret};
 
 use crate::server::Server;
 use crate::support::{Worker, on_worker, plugin, scenario};

@@ -29,15 +29,15 @@ pub(crate) struct KeySpec {
 /// Whether a key may be left out, and what happens then.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Need {
-    /// It may not.
+    /// It may not be left out.
     Required,
     /// This value holds, spelt without quotes.
     Default(&'static str),
-    /// What happens, in a few words.
+    /// It may be left out; the text says what happens then, in a few words.
     Absent(&'static str),
 }
 
-/// What a key's value is.
+/// The type of a key's value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     /// Any text.
@@ -108,7 +108,7 @@ pub(crate) const DURATION: Kind = Kind::Duration { positive: false };
 pub(crate) const SOME_DURATION: Kind = Kind::Duration { positive: true };
 
 impl Kind {
-    /// What is expected, for messages.
+    /// The type in words, for messages: `a rate above zero`.
     pub fn expected(self) -> String {
         match self {
             Self::Text => "a text".into(),

@@ -1,8 +1,8 @@
 //! `[cells]`: the combinations of the matrix as whole runs, one after the other.
 //!
 //! The suite that is read beside it is the one of the first combination. Any other cell's suite is the same text with
-//! [`Cell::sets`] added to the overrides, which narrow each axis to one value: so whatever keeps a run's overrides can make
-//! its cell again.
+//! [`Cell::sets`] added to the overrides, which narrow each axis to one value: a run's kept overrides are enough to make its
+//! cell again.
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
@@ -25,7 +25,7 @@ pub struct Cells {
     pub before: Vec<String>,
     /// The command after each cell; empty for none.
     pub after: Vec<String>,
-    /// How long a command may take.
+    /// The deadline of each command.
     pub hook_timeout: Duration,
     /// The axes in the order of the suite; none if the suite has no matrix.
     pub axes: Vec<Axis>,
@@ -34,7 +34,7 @@ pub struct Cells {
 /// An axis of the matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
-    /// Its name.
+    /// The key in `[matrix]`, the `AXIS` of `${matrix.AXIS}`.
     pub name: String,
     /// Its values in the order of the suite, each once; at least one.
     pub values: Vec<AxisValue>,
@@ -53,12 +53,12 @@ pub enum AxisValue {
     Bool(bool),
 }
 
-/// One combination of the axes, in one round through the matrix.
+/// One combination of the axes, in one repeat of the matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
-    /// Its number, from 1.
+    /// The place in the order in which the cells run, from 1.
     pub number: u32,
-    /// Which round it belongs to, from 1.
+    /// Which repeat of the matrix it belongs to, from 1.
     pub repeat: u32,
     /// The axes with its values, in the order of the suite.
     pub values: Vec<(String, AxisValue)>,
@@ -75,7 +75,7 @@ impl AxisValue {
         })
     }
 
-    /// The value in TOML.
+    /// The value as an override spells it in TOML.
     fn toml(&self) -> String {
         match self {
             // A TOML basic string takes JSON's escapes. What looks like a variable is none: it was filled in already.
@@ -101,7 +101,7 @@ impl fmt::Display for AxisValue {
 }
 
 impl Cells {
-    /// All cells in the order in which they run: the last axis changes first, the round through the matrix last.
+    /// All cells in the order in which they run: the last axis changes first, the repeat last.
     #[must_use]
     pub fn cells(&self) -> Vec<Cell> {
         let mut combinations: Vec<Vec<(String, AxisValue)>> = vec![Vec::new()];
@@ -114,8 +114,8 @@ impl Cells {
             combinations =
                 combinations.iter().flat_map(|start| axis.values.iter().map(move |value| with(start, value))).collect();
         }
-        let rounds = (1..=self.repeat).flat_map(|repeat| combinations.iter().map(move |values| (repeat, values)));
-        (1..).zip(rounds).map(|(number, (repeat, values))| Cell { number, repeat, values: values.clone() }).collect()
+        let repeats = (1..=self.repeat).flat_map(|repeat| combinations.iter().map(move |values| (repeat, values)));
+        (1..).zip(repeats).map(|(number, (repeat, values))| Cell { number, repeat, values: values.clone() }).collect()
     }
 }
 
@@ -135,7 +135,7 @@ impl Cell {
     }
 }
 
-/// The key of the table.
+/// The name of the table in a suite.
 pub(crate) const CELLS_KEY: &str = "cells";
 
 pub(crate) const CELLS: TableSpec = TableSpec {

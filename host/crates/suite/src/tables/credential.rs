@@ -9,18 +9,18 @@ use crate::{
 /// A secret's source and the header that carries it.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// Its name in the suite.
+    /// The `NAME` of `[credentials.NAME]`.
     pub name: String,
-    /// Where the secret is.
+    /// The environment variable or the file that holds the secret.
     pub source: Located<CredentialSource>,
     /// What stands before the secret in the header, without a space; empty for the secret alone. With `Basic` the secret is
-    /// `user:password`, and is encoded by whoever sends it.
+    /// `user:password`, and is encoded when it is sent.
     pub scheme: String,
-    /// The header's name.
+    /// The name of the header that carries the secret.
     pub header: String,
 }
 
-/// Where a secret is.
+/// The source of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialSource {
     /// In this environment variable.

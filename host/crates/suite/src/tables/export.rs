@@ -8,12 +8,12 @@ use crate::{
     text::{Located, Node, suggest},
 };
 
-/// Where series go.
+/// Where series are exported to while the run goes on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Export {
     /// Labels of every series.
     pub labels: BTreeMap<String, String>,
-    /// Where Prometheus may fetch them.
+    /// The page that Prometheus scrapes; None for no page.
     pub prometheus: Option<Listen>,
     /// A server that takes Prometheus' remote write.
     pub remote_write: Option<Push>,
@@ -24,7 +24,7 @@ pub struct Export {
 /// An address that kperf listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// The address.
+    /// IP address and port to listen on.
     pub address: Located<SocketAddr>,
 }
 

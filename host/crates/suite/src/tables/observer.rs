@@ -1,4 +1,4 @@
-//! `[[collector]]` and `[[reporter]]`: plugins that watch the run and tell about it.
+//! `[[collector]]` and `[[reporter]]`: plugins that observe the system under test, and plugins that report.
 
 use std::time::Duration;
 
@@ -22,16 +22,16 @@ pub struct Collector {
     pub interval: Duration,
 }
 
-/// A plugin that tells somebody about the result.
+/// A plugin that delivers messages about the run and its result.
 #[derive(Clone, Debug)]
 pub struct Reporter {
     /// The plugin, its target and grants.
     pub plugin: PluginUse,
     /// Whether the run counts as failed if the reporter does.
     pub required: bool,
-    /// When it is told something.
+    /// The events that it gets.
     pub on: Vec<Occasion>,
-    /// How long a breach has to last before it is told.
+    /// How long a breach has to last before it is an event.
     pub hold: Duration,
     /// How long a message is tried, and how long the reporter may take once load is over.
     pub deadline: Duration,
@@ -39,14 +39,14 @@ pub struct Reporter {
     pub append_to: Option<String>,
 }
 
-/// When a reporter is told something.
+/// An event of a run that a reporter can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occasion {
     /// Load starts.
     Start,
     /// A threshold does not hold any more.
     Breach,
-    /// A threshold whose breach was told holds again.
+    /// A threshold whose breach was an event holds again.
     Recovered,
     /// The run has ended, and its verdict is another than pass.
     Fail,
@@ -57,7 +57,7 @@ pub enum Occasion {
 }
 
 impl Occasion {
-    /// How a suite calls it.
+    /// The word for it in a suite.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

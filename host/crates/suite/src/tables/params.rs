@@ -1,4 +1,4 @@
-//! Tables that belong to a plugin: kept as JSON, with the place of every value, for whoever knows their schema.
+//! Tables that belong to a plugin: kept as JSON, with the place of every value, to be checked against the schema of the plugin.
 
 use std::collections::BTreeMap;
 

@@ -12,26 +12,26 @@ use crate::{
     values::HostGrant,
 };
 
-/// What a plugin is asked to do and what it may reach.
+/// A plugin, what it is asked to do and which hosts it may reach.
 #[derive(Clone, Debug)]
 pub struct PluginUse {
     /// The name of the scenario, collector or reporter; each kind has its names once.
     pub name: Located<String>,
-    /// Which plugin.
+    /// The built-in plugin or the component file.
     pub plugin: Located<PluginRef>,
     /// The mode; None for the plugin's only one.
     pub mode: Option<Located<String>>,
-    /// What it works against; None if the plugin needs nothing.
+    /// The server that it works against; None for a plugin that needs none.
     pub target: Option<Located<TargetRef>>,
-    /// The plugin's own parameters.
+    /// `params`, to be checked against the schema of the plugin's mode.
     pub params: Params,
     /// Hosts beside the target that it may reach.
     pub allow_hosts: Vec<HostGrant>,
     /// Credentials beside the target's that it may ask for; all of them exist.
     pub credentials: Vec<String>,
-    /// What it may use.
+    /// Memory, CPU, samples and the like that it may use, the suite's `[limits]` included.
     pub limits: Limits,
-    /// Where its table starts.
+    /// The place of its table, for diagnostics about a missing key.
     pub span: Span,
 }
 
@@ -46,7 +46,7 @@ impl PluginUse {
     }
 }
 
-/// How a suite names a plugin.
+/// A plugin as a suite names it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PluginRef {
     /// One that comes with kperf.
@@ -55,7 +55,7 @@ pub enum PluginRef {
     File(String),
 }
 
-/// How a suite names a target.
+/// A target as a suite names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetRef {
     /// The built-in simulated server.
@@ -108,7 +108,7 @@ pub(crate) const LIMITS_KEY: KeySpec = KeySpec::new(
     "Limits that differ from the suite's.",
 );
 
-/// What there is to refer to.
+/// The names that a table may refer to.
 pub(crate) struct Known<'a> {
     pub targets: Vec<&'a str>,
     pub credentials: Vec<&'a str>,

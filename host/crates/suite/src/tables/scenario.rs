@@ -35,7 +35,7 @@ pub struct Scenario {
     pub workers: Option<NonZeroU32>,
     /// The longest iteration; None for no limit.
     pub iteration_timeout: Option<Duration>,
-    /// The load.
+    /// How iterations are started.
     pub load: Load,
     /// What must hold for this scenario's samples.
     pub thresholds: Vec<Threshold>,

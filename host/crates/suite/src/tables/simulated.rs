@@ -14,7 +14,7 @@ use crate::{
 /// `speed`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Simulated {
-    /// The seed of its random choices.
+    /// The seed of its random choices: the suite's, if it has none of its own.
     pub seed: u64,
     /// How many pods run at once.
     pub slots: u32,
@@ -46,9 +46,9 @@ pub struct Simulated {
     pub speed: f64,
     /// How far drawn times spread below and above their mean.
     pub jitter: Share,
-    /// How many tasks fail.
+    /// The share of tasks that fail.
     pub failure_rate: Share,
-    /// How many tasks are slow.
+    /// The share of tasks that are slow.
     pub slow_rate: Share,
     /// How many times longer slow tasks take.
     pub slow_factor: f64,
@@ -60,7 +60,7 @@ pub struct Simulated {
     pub latencies: BTreeMap<&'static str, Duration>,
     /// Added to the answer of a list per 1,000 rows stored, in real time.
     pub list_latency: Duration,
-    /// How many requests are refused.
+    /// The share of requests that are refused.
     pub error_rate: Share,
     /// With which HTTP status.
     pub error_status: u32,

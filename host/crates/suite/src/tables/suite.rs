@@ -27,11 +27,11 @@ use crate::{
 /// says nothing yet about what only plugins, files or the machine know. With cells, it is that of the first one.
 #[derive(Clone, Debug)]
 pub struct Suite {
-    /// Its name.
+    /// The key `name`, the title of reports.
     pub name: String,
-    /// What it is for; empty if it does not say.
+    /// The key `description`; empty without it.
     pub description: String,
-    /// The seed of everything random.
+    /// The seed of whatever is random in scenarios and in the simulated server.
     pub seed: u64,
     /// The environment it was loaded for; None for the suite as it stands.
     pub environment: Option<String>,
@@ -39,17 +39,17 @@ pub struct Suite {
     pub targets: BTreeMap<String, Target>,
     /// The secrets' sources, by name.
     pub credentials: BTreeMap<String, Credential>,
-    /// The built-in simulated server.
+    /// How the built-in simulated server behaves, whether or not a target is one.
     pub simulated: Simulated,
     /// At least one.
     pub scenarios: Vec<Scenario>,
     /// What must hold for the samples of all scenarios together.
     pub thresholds: Vec<Threshold>,
-    /// What observes the system under test.
+    /// Sandboxed plugins that observe the system under test.
     pub collectors: Vec<Collector>,
-    /// What observes it from outside the sandbox.
+    /// Native plugins that observe it.
     pub natives: Vec<NativeCollector>,
-    /// Who is told.
+    /// Plugins that deliver the result.
     pub reporters: Vec<Reporter>,
     /// Where series go while the run goes on.
     pub export: Export,

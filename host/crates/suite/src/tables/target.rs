@@ -14,9 +14,9 @@ use crate::{
 /// A server under test.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its name in the suite.
+    /// The `NAME` of `[targets.NAME]`.
     pub name: String,
-    /// Where it is.
+    /// The URL, or how the run finds it.
     pub address: Address,
     /// The credential that every request to it carries, unless the plugin asks for another one; None for no credential.
     pub credential: Option<Located<String>>,
@@ -24,7 +24,7 @@ pub struct Target {
     pub ca: Option<Located<String>>,
     /// Files of the certificate that is shown to the server, and of its key, in PEM and relative to the suite.
     pub client_certificate: Option<(Located<String>, Located<String>)>,
-    /// Whether any certificate is accepted.
+    /// Whether any certificate is accepted, also one that nobody signed.
     pub insecure: bool,
     /// Which version of HTTP to speak.
     pub http: HttpVersion,
@@ -32,7 +32,7 @@ pub struct Target {
     pub timeout: Duration,
     /// Name resolution, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// The largest response body.
+    /// A response with a larger body is an error.
     pub body_limit: Size,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
@@ -44,7 +44,7 @@ pub struct Target {
     pub headers: BTreeMap<String, String>,
 }
 
-/// Where a target is.
+/// The address of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// The built-in simulated server, wherever it will listen.
@@ -55,11 +55,11 @@ pub enum Address {
     Secret(Located<String>),
     /// A base URL: http or https, without user, query or fragment.
     Url(Url),
-    /// The Kubernetes API that a kubeconfig describes, with whom to trust and who to be; whoever plans the run reads it.
+    /// The Kubernetes API that a kubeconfig describes, which also says whom to trust and who to be. Planning reads it.
     Cluster(Kubeconfig),
 }
 
-/// What describes a Kubernetes API.
+/// The description of a Kubernetes API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kubeconfig {
     /// A file relative to the suite, or `in-cluster` for the service account of the pod that this runs in.
@@ -89,7 +89,7 @@ impl Address {
     /// A base URL, as the key `url` takes it.
     ///
     /// # Errors
-    /// Why it is none.
+    /// No absolute URL of HTTP, or one with login data, a query or a fragment.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         base_url(text).map(Self::Url)
     }
@@ -124,7 +124,7 @@ pub enum Double {
 impl Double {
     const ALL: [Self; 2] = [Self::Slack, Self::PagerDuty];
 
-    /// How a suite calls it.
+    /// The word for it in a suite.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

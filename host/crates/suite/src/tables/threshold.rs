@@ -18,9 +18,9 @@ pub struct Threshold {
     pub expression: Expression,
     /// How long after the start a breach aborts the run; None if a breach does not abort.
     pub abort: Option<Duration>,
-    /// How much a breach matters.
+    /// How urgent a breach is, for reporters.
     pub severity: Severity,
-    /// Where it stands.
+    /// The place of its text in the suite.
     pub span: Span,
 }
 

@@ -12,7 +12,7 @@ use super::{
 /// One mistake in a suite.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Where it is.
+    /// The place that the caret points at.
     pub span: Span,
     /// What is wrong, as a lowercase fragment.
     pub message: String,

@@ -19,7 +19,7 @@ pub(crate) struct Node {
     pub variable: bool,
 }
 
-/// What was written.
+/// A value as it was written.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Text(String),

@@ -11,16 +11,16 @@ use super::{
     source::{Origin, Span},
 };
 
-/// How the tokens of Slack begin.
+/// The prefixes of Slack's tokens.
 const TOKENS: [&str; 6] = ["xoxb-", "xoxp-", "xoxa-", "xoxe-", "xoxs-", "xapp-"];
-/// What follows such a beginning at least, in bytes; less is a word about tokens.
+/// The fewest bytes behind such a prefix; less is a word about tokens.
 const SHORTEST: usize = 8;
 
 /// What to do about a URL that is a secret.
 pub(crate) const URL_HELP: &str = "whoever has this URL can post: put it into an environment variable, and write `url_from = \"NAME\"` with \
      `[credentials.NAME]`";
 
-/// How URLs begin that are secrets.
+/// The prefix of the URLs that are secrets.
 const WEBHOOK: &str = "https://hooks.slack.com/";
 
 /// Headers that carry secrets.

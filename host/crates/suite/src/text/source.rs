@@ -7,7 +7,7 @@ use std::{fmt, ops::Range, sync::Arc};
 pub struct Source<'a> {
     /// The name shown in messages, usually the path that the user typed.
     pub name: &'a str,
-    /// The whole text.
+    /// The contents of the file.
     pub text: &'a str,
 }
 
@@ -59,9 +59,9 @@ impl fmt::Debug for Span {
 /// A value with its place, for diagnostics that only others can make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Located<T> {
-    /// The value.
+    /// The value itself, without its place.
     pub value: T,
-    /// Where it stands.
+    /// The bytes that spell the value.
     pub span: Span,
 }
 
@@ -89,7 +89,7 @@ impl Sources {
         }
     }
 
-    /// One file without overrides, for whoever reads it otherwise than as a suite.
+    /// One file without overrides: also for files of other formats.
     #[must_use]
     pub fn file(source: Source<'_>) -> Self {
         Self::new(source, &[])

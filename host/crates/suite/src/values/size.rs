@@ -13,7 +13,7 @@ impl Size {
         Self(bytes)
     }
 
-    /// The number of bytes.
+    /// The size in bytes.
     #[must_use]
     pub const fn bytes(self) -> u64 {
         self.0
