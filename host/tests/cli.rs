@@ -13,6 +13,7 @@ mod support;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use support::{Ended, Kperf, Target, json};
 
 /// A suite with one scenario of `http-runner`.
@@ -326,11 +327,52 @@ fn the_published_schema_describes_the_summary() {
     let target = Target::start();
     let kperf = Kperf::with(&suite(&target.url(), TEN, r#""http_req_failed rate < 1%""#));
     kperf.run().code(0);
-    let schema: serde_json::Value = serde_json::from_str(&kperf.call(&["schema", "summary"]).stdout()).unwrap();
+    let schema: Value = serde_json::from_str(&kperf.call(&["schema", "summary"]).stdout()).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let summary = kperf.summary();
     let errors: Vec<String> = validator.iter_errors(&summary).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?}");
+}
+
+/// Where a document and its JSON Schema differ in their fields, each by its path: `scenarios.spread is not there`.
+fn fields_that_differ(schema: &Value, document: &Value) -> Vec<String> {
+    fn walk(root: &Value, schema: &Value, document: &Value, path: &str, differ: &mut Vec<String>) {
+        if let Some(reference) = schema["$ref"].as_str() {
+            return walk(root, root.pointer(&reference[1..]).unwrap(), document, path, differ);
+        }
+        for alternative in schema["anyOf"].as_array().into_iter().flatten().filter(|it| it["type"] != "null") {
+            walk(root, alternative, document, path, differ);
+        }
+        if let (Some(items), Some(item)) = (schema.get("items"), document.get(0)) {
+            walk(root, items, item, path, differ);
+        }
+        if let (Some(fields), Some(document)) = (schema["properties"].as_object(), document.as_object()) {
+            for (name, field) in fields {
+                let path = format!("{path}.{name}");
+                let is_empty = |it: &Value| it.is_null() || it.as_array().is_some_and(Vec::is_empty);
+                match document.get(name).filter(|it| !is_empty(it)) {
+                    Some(value) => walk(root, field, value, &path, differ),
+                    None => differ.push(format!("{path} is not there")),
+                }
+            }
+            let unknown = document.keys().filter(|name| !fields.contains_key(*name));
+            differ.extend(unknown.map(|name| format!("{path}.{name} is unknown")));
+        }
+    }
+    let mut differ = Vec::new();
+    walk(schema, schema, document, "", &mut differ);
+    differ
+}
+
+/// The sdk's tests hold its types to this document.
+#[test]
+fn the_sdks_complete_summary_has_every_field_of_the_published_schema() {
+    let kperf = Kperf::with("");
+    let schema: Value = serde_json::from_str(&kperf.call(&["schema", "summary"]).stdout()).unwrap();
+    let complete = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/sdk/src/summary/complete.json");
+    assert_eq!(fields_that_differ(&schema, &json(&complete)), Vec::<String>::new());
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(validator.is_valid(&json(&complete)), "{:?}", validator.iter_errors(&json(&complete)).next());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Asks for a path on an interval, and says whether it answers and how long that takes: a look at the target that does not
+//! Asks for a path on an interval, and says whether it answers and how long that takes: a view of the target that does not
 //! depend on the load.
 //!
 //! In comes a path; out go two samples per observation. It knows no product.

@@ -1,4 +1,4 @@
-//! What a response has to be.
+//! Expectations of a response, each of which is a check.
 
 use kperf_plugin_sdk::{Failure, http::Response, metrics};
 
@@ -14,7 +14,7 @@ pub struct Expectation {
 }
 
 impl Expectation {
-    /// Prepares what to look at; `name` is the request's and starts the names of the checks.
+    /// Prepares the checks; `name` is the request's and starts the names of the checks.
     pub fn new(name: &str, expect: Expect) -> Result<Self, Failure> {
         let json_checks = expect.json.keys().map(|pointer| format!("{name}: {pointer}")).collect();
         let picker = Picker::new(expect.json)?;

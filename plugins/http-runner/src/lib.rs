@@ -59,13 +59,13 @@ impl Runner for HttpRunner {
             Err(failure) => return vec![Finding::fail("parameters", failure.message)],
         };
         // Only a request that changes nothing may be tried out; without one, the target's root has to do.
-        let request = match &first {
-            Some(request) => Request { operation: "preflight".into(), ..request.clone() },
+        let expected = first.is_some();
+        let request = match first {
+            Some(request) => Request { operation: "preflight".into(), ..request },
             None if scenario.target.is_empty() => return Vec::new(),
             None => Request::get("preflight", "/"),
         };
         let url = request.url.clone();
-        let expected = first.is_some();
         vec![match request.send().await {
             Err(error) => Finding::fail(name, Failure::from(error).message),
             Ok(response) if matches!(response.status, 401 | 403) => Finding::fail(

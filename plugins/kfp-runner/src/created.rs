@@ -17,7 +17,7 @@ use crate::{
 /// How many things are deleted at once.
 const AT_ONCE: usize = 8;
 
-/// What kinds of things are created.
+/// The kinds of things that are created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     // In the order in which they have to go: what makes runs before runs, runs before what they are runs of.
@@ -44,7 +44,7 @@ impl Kind {
     }
 }
 
-/// Creates something: `request` sends the request, `id` tells the id out of its answer.
+/// Creates something: `request` sends the request, `id` takes the id out of its answer.
 ///
 /// # Errors
 /// What the request failed with. Unless the server has refused it, the thing stays in the ledger: it may be there.
@@ -103,7 +103,7 @@ async fn remove(tenants: &Tenants, entry: Entry) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Removes a recurring run, and then the runs that it has produced, also those that nobody has seen.
+/// Removes a recurring run, and then the runs that it has produced, also those that no poll has found.
 async fn remove_recurring(tenant: &Tenant, id: &str) -> Result<(), ApiError> {
     recurring::remove(tenant, id).await?;
     loop {

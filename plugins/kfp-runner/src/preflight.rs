@@ -1,4 +1,4 @@
-//! What can be known before any load: each a line with how it went. Nothing is created.
+//! Checks what can be known before any load: a line each. Nothing is created.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const ODD: f64 = 2.0;
 /// At how many tenants permissions are tried.
 const TRIED: usize = 10;
 
-/// The parameters that matter here, of whatever mode.
+/// The parameters of every mode that the preflight checks.
 #[derive(Deserialize)]
 struct Params {
     #[serde(flatten)]
@@ -41,7 +41,7 @@ struct Params {
     cache: bool,
 }
 
-/// Looks at everything, in the order in which it would fail.
+/// Checks everything, in the order in which it would fail.
 pub async fn findings(scenario: &Scenario) -> Vec<Finding> {
     let params: Params = match scenario.params() {
         Ok(params) => params,
@@ -111,7 +111,7 @@ fn users(health: &Health, tenants: &Tenants) -> Finding {
     }
 }
 
-/// What the mode works with.
+/// The kinds of things that a mode reads and creates.
 fn needed(scenario: &Scenario) -> &'static [Resource] {
     use Resource::{Experiments, Pipelines, RecurringRuns, Runs};
     match scenario.mode.as_str() {

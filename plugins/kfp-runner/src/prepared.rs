@@ -99,8 +99,8 @@ async fn find_or_create(tenant: &Tenant, name: &str) -> Result<String, ApiError>
     }
 }
 
-/// The experiment for what belongs to no experiment of the suite's: servers with namespaces have no default one. Returns its id, which
-/// is empty for the default one.
+/// The experiment for runs of which the suite names none. Servers with namespaces have no default experiment, so there one is
+/// created. Returns its id; an empty one is the server's default.
 pub async fn own_experiment(tenant: &Tenant, marker: &str) -> Result<String, ApiError> {
     if tenant.is_named() { create_experiment(tenant, marker).await } else { Ok(String::new()) }
 }

@@ -1,4 +1,4 @@
-//! What somebody reads who looks around: lists, then single things out of them.
+//! The requests of a person who browses: lists, then single things out of them.
 
 use kperf_plugin_sdk::random;
 use serde::Deserialize;
@@ -36,7 +36,7 @@ impl Pages {
     }
 }
 
-/// Looks around in a tenant's workspace.
+/// Browses a tenant's workspace.
 pub async fn browse(tenant: &Tenant, pages: &Pages, tally: &mut Tally) {
     if let Some(names) = tally.take(workspaces::list(tenant).await) {
         tally.check("a tenant is shown its own workspace", names.iter().any(|name| name == tenant.name()));
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_around_takes_at_most_58_requests() {
+    fn browsing_takes_at_most_58_requests() {
         assert_eq!(Pages::default().requests(), 58);
     }
 

@@ -28,7 +28,7 @@ fn description(run: &str) -> String {
     format!("made by kperf, run {run}")
 }
 
-/// Creates a tenant's workspace if it is not there. Returns whether it was made now, and so belongs to this run.
+/// Creates a tenant's workspace if it is not there. Returns whether this run has created it.
 pub async fn workspace(tenant: &Tenant, run: &str) -> Result<bool, ApiError> {
     // Names of workspaces have no slash.
     let name = format!("{}/{run}", tenant.name());

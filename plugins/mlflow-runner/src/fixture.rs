@@ -1,4 +1,5 @@
-//! One of each, in every tenant's workspace: what single operations work on, and what no other tenant may see.
+//! A fixture in every tenant's workspace, an experiment, a run, an artifact and a prompt: single operations work on it, and no
+//! other tenant may see it.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +39,7 @@ pub fn prompt_name(marker: &str, tenant: &Tenant) -> String {
     format!("{}{}", prompt_prefix(marker), tenant.name())
 }
 
-/// Makes a tenant's.
+/// Creates a tenant's fixture.
 pub async fn make(tenant: &Tenant, marker: &str) -> Result<Fixture, ApiError> {
     let experiment = created::experiment(tenant, &experiment_name(marker)).await?;
     let prompt = prompt_name(marker, tenant);

@@ -1,4 +1,4 @@
-//! What can be known before any load: each a line with how it went. Nothing is created.
+//! Checks what can be known before any load: a line each. Nothing is created.
 
 use std::collections::HashSet;
 
@@ -10,10 +10,10 @@ use crate::{
     tenant::{Tenant, Tenants, Workspaces},
 };
 
-/// At how many tenants is looked.
+/// The most tenants that are tried.
 const TRIED: usize = 10;
 
-/// Looks at everything, in the order in which it would fail.
+/// Checks everything, in the order in which it would fail.
 pub async fn findings(scenario: &Scenario) -> Vec<Finding> {
     let read = scenario.params::<Params>().and_then(|params| {
         let tenants = params.tenants.tenants(&scenario.run)?;

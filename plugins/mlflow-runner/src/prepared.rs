@@ -22,7 +22,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Sees to the workspaces, and fills them.
+    /// Creates the workspaces that are missing, and fills them.
     pub async fn new(scenario: &Scenario) -> Result<Self, Failure> {
         Self::prepare(scenario, false).await
     }

@@ -1,4 +1,4 @@
-//! Who writes and who reads in a mixed load.
+//! Which iterations train and which browse in a mixed load.
 
 use std::cell::Cell;
 

@@ -1,4 +1,4 @@
-//! What became of the requests of an iteration.
+//! Counts the requests of an iteration and keeps the first error.
 
 use kperf_plugin_sdk::{Failure, metrics};
 

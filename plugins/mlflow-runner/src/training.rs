@@ -1,5 +1,5 @@
-//! What a training job writes: an experiment with prompts and runs. What would belong to something that could not be created
-//! is left out.
+//! The requests of a training job: an experiment with prompts and runs. Where something could not be created, everything below
+//! it is left out.
 
 use crate::{
     api::{artifacts, prompts, runs},

@@ -15,7 +15,7 @@ impl Sample {
         self
     }
 
-    /// The instant the value belongs to, in nanoseconds since the Unix epoch, if it isn't now.
+    /// The instant of the value, in nanoseconds since the Unix epoch, if it isn't now.
     #[must_use]
     pub fn at(mut self, nanoseconds: u64) -> Self {
         self.at = Some(nanoseconds);

@@ -82,7 +82,10 @@ fn read(reader: &mut Reader<'_>, options: &LoadOptions<'_>, uses: &RefCell<Vec<P
     overrides::apply(diagnostics, &mut root);
     matrix::expand(diagnostics, &mut root, options.lookup);
     let suite = read_suite(reader, &root, options.environment, uses);
-    secret_scan::scan(&mut reader.diagnostics);
+    for token in secret_scan::tokens(reader.sources) {
+        let help = "put it into an environment variable or a file, and name that under `[credentials.NAME]`";
+        reader.report(token, "a secret does not belong into a suite", help.to_owned());
+    }
     forget_consequences(&mut reader.diagnostics, &syntax);
     suite
 }

@@ -2,7 +2,7 @@
 //!
 //! Every iteration sleeps until its own run is due to be polled. The first that wakes polls in one request up to
 //! `BATCH` runs, those whose last poll is the longest ago; the others find the answer when they wake. There is no poller
-//! beside the iterations, and nobody has to be woken by somebody else. Pure: times come in as arguments.
+//! beside the iterations, and no iteration wakes another one. Pure: times come in as arguments.
 //!
 //! Two bounds hold. *Lag*: a run is polled every tenth of what runs take, within bounds. *Cost*: an instance sends one
 //! request at a time, and none earlier than `Pace::gap` after the one before; the gap grows with the number of instances
@@ -66,7 +66,7 @@ pub struct Follower<R> {
     answer: Duration,
     /// When the request was sent that is on its way.
     polling: Option<Duration>,
-    /// Before this, nobody polls.
+    /// The earliest time of the next poll.
     not_before: Duration,
     runs: BTreeMap<String, Entry<R>>,
 }

@@ -87,7 +87,7 @@ fn runs_of_several_scopes_are_polled_apart() {
     let first = polled(&mut follower, "a", UNKNOWN);
     assert_eq!(first, ["a"]);
     follower.answered(&first, [], UNKNOWN);
-    // Only after the gap, whoever wakes first.
+    // Only after the gap, whichever iteration wakes first.
     assert!(matches!(follower.next_action("b", UNKNOWN), Action::Sleep(_)));
     assert_eq!(follower.next_action("b", UNKNOWN * 2), Action::Poll { scope: 1, ids: vec!["b".into()] });
 }

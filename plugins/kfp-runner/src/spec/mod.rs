@@ -1,6 +1,6 @@
 //! A compiled pipeline (IR): read before it is uploaded, so that what is wrong with it is known before any load.
 //!
-//! The server itself looks at little when a pipeline is uploaded; most mistakes would only show as an internal error of
+//! The server itself checks little when a pipeline is uploaded; most mistakes would only show as an internal error of
 //! every single run.
 
 mod check;

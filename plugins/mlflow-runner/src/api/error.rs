@@ -79,7 +79,7 @@ impl ApiError {
         Self { kind: ErrorKind::BadAnswer, message: message.into() }
     }
 
-    /// Whether the server said that it did nothing. Overloaded it may have done half, and behind all others nobody knows.
+    /// Whether the server said that it did nothing. An overloaded one may have done half of it, and after all other errors it is unknown.
     pub fn is_refusal(&self) -> bool {
         matches!(
             self.kind,

@@ -29,7 +29,7 @@ struct Workspace {
     description: String,
 }
 
-/// Sends a request that is nobody's.
+/// Sends a request without a workspace's header.
 async fn general(request: Request) -> Result<Response, ApiError> {
     let operation = request.operation.clone();
     let answer = request.send().await;
@@ -71,7 +71,7 @@ pub async fn list(tenant: &Tenant) -> Result<Vec<String>, ApiError> {
     names(&send(tenant, Request::get(operation::LIST_WORKSPACES, WORKSPACES)).await?)
 }
 
-/// The names of all workspaces that whoever asks is shown.
+/// The names of all workspaces that the target's credential may see.
 pub async fn all() -> Result<Vec<String>, ApiError> {
     names(&general(Request::get(operation::LIST_WORKSPACES, WORKSPACES)).await?)
 }

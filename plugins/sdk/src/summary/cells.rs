@@ -31,7 +31,7 @@ pub struct Axis {
 pub struct Cell {
     /// The cell's number, from 1.
     pub number: u32,
-    /// Which time through the matrix it belongs to, from 1.
+    /// Which repeat of the matrix it is in, from 1.
     pub repeat: u32,
     /// The cell's value on each axis.
     pub values: Map<String, Value>,

@@ -494,7 +494,7 @@ fn orders_are_carried_out_one_after_the_other_by_all_workers_at_once() {
     for outcome in &outcomes {
         assert_eq!((outcome.finished.ending, outcome.finished.elapsed), (Ending::Completed, seconds(27)));
         assert_eq!((outcome.counts.dropped, outcome.counts.interrupted), (0, 0));
-        assert!(outcome.counts.allocated < 10, "users of one step serve the next: {:?}", outcome.counts);
+        assert!(outcome.counts.allocated < 10, "users of one trial serve the next: {:?}", outcome.counts);
     }
 }
 

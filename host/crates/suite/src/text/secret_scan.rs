@@ -6,10 +6,7 @@ use std::borrow::Cow;
 
 use url::Url;
 
-use super::{
-    diagnostic_bag::DiagnosticBag,
-    source::{Origin, Span},
-};
+use super::source::{Origin, Sources, Span};
 
 /// The prefixes of Slack's tokens.
 const TOKENS: [&str; 6] = ["xoxb-", "xoxp-", "xoxa-", "xoxe-", "xoxs-", "xapp-"];
@@ -37,18 +34,13 @@ pub(crate) fn carries_secret(header: &str) -> bool {
     HEADERS.iter().any(|known| header.eq_ignore_ascii_case(known))
 }
 
-/// Reports what is a secret wherever it stands, comments included.
-pub(crate) fn scan(diagnostics: &mut DiagnosticBag<'_>) {
-    for origin in [Origin::File, Origin::Sets] {
-        let text = diagnostics.sources.text_of(origin);
-        let mut places: Vec<(usize, usize)> = TOKENS.iter().flat_map(|token| places(text, token)).collect();
-        places.sort_unstable();
-        for (start, end) in places {
-            let span = Span::new(origin, start..end);
-            let help = "put it into an environment variable or a file, and name that under `[credentials.NAME]`";
-            diagnostics.report(span, "a secret does not belong into a suite", help.to_owned());
-        }
-    }
+/// The places of tokens, comments included.
+pub(crate) fn tokens(sources: &Sources) -> Vec<Span> {
+    let of = |origin| {
+        let text = sources.text_of(origin);
+        TOKENS.iter().flat_map(move |token| places(text, token)).map(move |(start, end)| Span::new(origin, start..end))
+    };
+    [Origin::File, Origin::Sets].into_iter().flat_map(of).collect()
 }
 
 /// A suite's text as it may be shown: what is a secret in it is covered, byte by byte, so that places stay where they are.

@@ -63,7 +63,7 @@ impl Choices {
     /// # Errors
     /// A failure of the kind `params` if a name is unknown, or nothing has a weight.
     pub fn new(operations: &Weights, shapes: &Weights) -> Result<Self, Failure> {
-        // What people look at: the list of runs and single runs far more often than anything else.
+        // People read the list of runs and single runs far more often than anything else.
         let default = |name: &str| match name {
             "list_runs" | "get_run" => 30,
             "list_experiments" | "list_pipelines" => 8,
@@ -131,7 +131,7 @@ pub fn filter(resource: Resource, below: impl Fn(u64) -> u64) -> String {
         let state = STATES.get(below(3) as usize).copied().unwrap_or("RUNNING");
         return api::filter(&[api::equals("state", state)]);
     }
-    // Numbers are in the names of whatever tools make.
+    // Most tools put numbers into names.
     let piece = below(10).to_string();
     api::filter(&[json!({"operation": "IS_SUBSTRING", "key": "name", "string_value": piece})])
 }

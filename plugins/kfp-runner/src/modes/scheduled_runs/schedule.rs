@@ -82,7 +82,7 @@ pub fn triggers(instants: &[f64], produced: &[Produced], off: Option<(f64, f64)>
     let is_off = |at: f64| off.is_some_and(|(from, to)| (from - ROUNDING..=to).contains(&at));
     let mut runs: Vec<&Produced> = produced.iter().collect();
     runs.sort_by(|a, b| a.created.total_cmp(&b.created));
-    // A run belongs to the latest instant that is not after the one that it says it was for.
+    // A run's instant is the latest one that is not after the time for which the server says it was scheduled.
     let nominal = |run: &Produced| {
         let meant = run.scheduled.filter(|&at| at <= run.created).unwrap_or(run.created) + ROUNDING;
         instants.iter().copied().rfind(|&at| at <= meant)
