@@ -150,7 +150,12 @@ pub async fn run(plan: &Plan, options: RunOptions<'_>, interrupts: &Interrupts) 
     let json = std::fs::read_to_string(folder.summary()).map_err(write)?;
     stream.emit(RunEvent::Verdict { summary: Arc::clone(&summary), json: json.into() });
     exit = report(&stream, interrupts, exit).await;
-    stream.close(Until::Last).finish(None).await;
+    for end in stream.close(Until::Last).finish(None).await {
+        // Too late for the results.
+        if let Err(message) = end.result {
+            tracing::warn!("{}: {message}", end.name);
+        }
+    }
     servers.write(&folder, &secrets.redactor).map_err(write)?;
     Ok(RunEnd { exit, results: Results::Written(summary), undelivered: outbox.waiting(), folder, left })
 }
