@@ -15,7 +15,7 @@ pub struct Gauge {
     pub max: f64,
     /// How many values.
     pub count: u64,
-    /// Their sum.
+    /// The sum of all values, for the mean.
     pub sum: f64,
 }
 

@@ -36,7 +36,7 @@ pub struct Figures {
     pub mean: f64,
     /// The standard deviation, from the buckets.
     pub stddev: f64,
-    /// The median.
+    /// The median (50th percentile).
     pub p50: f64,
     /// The 90th percentile.
     pub p90: f64,
@@ -225,7 +225,7 @@ pub struct HistogramRecord {
     min: u64,
     /// The largest value, likewise.
     max: u64,
-    /// The buckets.
+    /// The buckets in the compressed V2 format of HdrHistogram, base64.
     hdr: String,
 }
 

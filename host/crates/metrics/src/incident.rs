@@ -12,7 +12,7 @@ pub struct Incident {
     pub kind: String,
     /// What happened and what to do about it.
     pub message: String,
-    /// How often.
+    /// How often it happened.
     pub count: u64,
 }
 

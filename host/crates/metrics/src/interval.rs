@@ -5,7 +5,7 @@ use crate::{Delta, SeriesId};
 /// A sample that belongs to an instant of its own, as collectors bring them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dated {
-    /// The series.
+    /// The series that the value belongs to.
     pub series: SeriesId,
     /// When the value was true, in nanoseconds since the Unix epoch.
     pub unix_ns: u64,

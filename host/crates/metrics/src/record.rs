@@ -22,7 +22,7 @@ pub enum DeltaRecord {
     Gauge(f64, u64, f64, f64, u64, f64),
     /// How many samples were true, and how many there were.
     Rate(u64, u64),
-    /// The values.
+    /// A distribution's histogram.
     Distribution(HistogramRecord),
 }
 

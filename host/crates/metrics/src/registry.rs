@@ -45,11 +45,11 @@ impl SeriesId {
 /// What a series is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesInfo {
-    /// Its id.
+    /// The number by which samples refer to it.
     pub id: SeriesId,
     /// The metric's definition.
     pub metric: Arc<MetricDef>,
-    /// Its tags.
+    /// What tells it from other series of the metric.
     pub tags: Tags,
 }
 

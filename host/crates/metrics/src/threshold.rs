@@ -20,13 +20,13 @@ pub struct ThresholdError {
 /// Which figure of the metric is compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Aggregation {
-    /// The mean.
+    /// The arithmetic mean.
     Avg,
-    /// The smallest value.
+    /// The smallest of all values.
     Min,
     /// The largest value.
     Max,
-    /// The median.
+    /// The 50th percentile.
     Med,
     /// A percentile, above 0 and up to 100.
     Percentile(f64),

@@ -152,7 +152,7 @@ impl Memory {
 /// The arrivals of a scenario in the open model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrivals {
-    /// The scenario.
+    /// The scenario's name in the suite.
     pub scenario: String,
     /// How many iterations were due.
     pub due: u64,
@@ -163,7 +163,7 @@ pub struct Arrivals {
 /// A search for the capacity of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Searched {
-    /// The scenario.
+    /// The scenario's name in the suite.
     pub scenario: String,
     /// If it gave no answer: what was found instead, and what to do about it.
     pub unanswered: Option<String>,
@@ -211,7 +211,7 @@ pub enum Reason {
     DroppedArrivals(Arrivals),
     /// A capacity search gave no answer.
     NoCapacity {
-        /// The scenario.
+        /// The scenario's name in the suite.
         scenario: String,
         /// What was found instead, and what to do about it.
         why: String,
@@ -319,7 +319,7 @@ impl fmt::Display for Reason {
 /// The answer, with what it rests on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// The answer.
+    /// Pass, fail, or no answer.
     pub outcome: Outcome,
     /// Breaches first, then doubts; empty for a pass.
     pub reasons: Vec<Reason>,

@@ -128,7 +128,7 @@ pub struct CapacityStanding {
 /// A capacity search that has come further.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CapacityChange {
-    /// The scenario.
+    /// The scenario's name in the suite.
     pub scenario: String,
     /// The step that was judged; none when the search ended without a further one.
     pub step: Option<CapacityTrial>,

@@ -23,7 +23,7 @@ pub enum RunEvent {
     Preflight(PreflightCheck),
     /// A scenario has been set up.
     SetUp {
-        /// The scenario.
+        /// The scenario's name in the suite.
         scenario: String,
         /// How long that took.
         took: Duration,
@@ -47,7 +47,7 @@ pub enum RunEvent {
     Capacity(Box<CapacityChange>),
     /// Somebody changed the load while it was made.
     LoadChanged {
-        /// The scenario.
+        /// The scenario's name in the suite.
         scenario: String,
         /// What is asked for now.
         target: LoadTarget,
@@ -88,7 +88,7 @@ pub enum RunEvent {
     },
     /// A cell of a matrix begins.
     CellBegan {
-        /// Which one.
+        /// The cell, with its number and values.
         cell: CellInfo,
         /// Its combination for people.
         label: String,
@@ -106,7 +106,7 @@ pub enum RunEvent {
     CellPause(Duration),
     /// A cell of a matrix has ended.
     CellEnded {
-        /// Which one.
+        /// The cell, with its number and values.
         cell: CellInfo,
         /// Its combination for people.
         label: String,
@@ -125,14 +125,14 @@ pub enum RunEvent {
         sink: String,
         /// Whether the run has failed for that.
         required: bool,
-        /// Why.
+        /// What went wrong, for people.
         message: String,
     },
     /// Nothing more is measured.
     Ended(End),
     /// The verdict, with the whole summary that it is part of. The last event of a run.
     Verdict {
-        /// The results.
+        /// The results, which hold the verdict.
         summary: Arc<Summary>,
         /// The same as it stands in `summary.json`.
         json: Arc<str>,
@@ -144,7 +144,7 @@ pub enum RunEvent {
 pub struct Merged {
     /// Knows the series; shared with the whole run.
     pub registry: Registry,
-    /// The samples.
+    /// The samples, those of collectors that came late included.
     pub interval: Interval,
 }
 
@@ -193,7 +193,7 @@ pub enum CheckOutcome {
 /// A line of a plugin's preflight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreflightCheck {
-    /// The scenario.
+    /// The scenario's name in the suite.
     pub scenario: String,
     /// What was looked at.
     pub name: String,
@@ -209,14 +209,14 @@ pub struct PreflightCheck {
 pub enum ScenarioChange {
     /// Its first iteration may start.
     Started {
-        /// The scenario.
+        /// The scenario's name in the suite.
         scenario: String,
         /// When, in nanoseconds since the Unix epoch.
         unix_ns: u64,
     },
     /// Its last iteration has ended.
     Finished {
-        /// The scenario.
+        /// The scenario's name in the suite.
         scenario: String,
         /// When, in nanoseconds since the Unix epoch.
         unix_ns: u64,
@@ -254,7 +254,7 @@ pub enum Activity {
 /// How a scenario stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScenarioProgress {
-    /// The scenario.
+    /// The scenario's name in the suite.
     pub scenario: String,
     /// What it does.
     pub activity: Activity,
@@ -315,7 +315,7 @@ pub enum Trial {
 /// What became of a reporter's message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryChange {
-    /// The reporter.
+    /// The reporter's name in the suite.
     pub reporter: String,
     /// What the message is about.
     pub key: String,
@@ -330,14 +330,14 @@ pub struct DeliveryChange {
 pub enum RemovalProgress {
     /// It begins.
     Began {
-        /// The scenario.
+        /// The scenario's name in the suite.
         scenario: String,
         /// How many things there are.
         total: u64,
     },
     /// So many things are gone.
     Going {
-        /// The scenario.
+        /// The scenario's name in the suite.
         scenario: String,
         /// How many things are gone.
         removed: u64,
@@ -346,7 +346,7 @@ pub enum RemovalProgress {
     },
     /// It is over.
     Ended {
-        /// The scenario.
+        /// The scenario's name in the suite.
         scenario: String,
         /// What came of it.
         removed: Removed,

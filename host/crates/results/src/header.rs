@@ -10,9 +10,9 @@ pub struct RunHeader {
     /// The version of the journal's lines: [`RunHeader::SCHEMA`]; 0 before there was one.
     #[serde(default)]
     pub schema: u32,
-    /// The run.
+    /// Which run it is, of what, on what.
     pub run: RunInfo,
-    /// Its scenarios.
+    /// The scenarios in the order of the suite.
     pub scenarios: Vec<ScenarioInfo>,
     /// Thresholds of the whole suite, as they stand in it.
     pub thresholds: Vec<String>,

@@ -50,7 +50,7 @@ pub enum ColumnKind {
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ColumnInfo {
-    /// Its name.
+    /// The name of its field in the Parquet file.
     pub name: String,
     /// What its cells are.
     pub kind: ColumnKind,

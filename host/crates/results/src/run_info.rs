@@ -44,7 +44,7 @@ pub struct PluginInfo {
 /// The machine that made the load.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
-    /// Its name.
+    /// The machine's host name.
     pub hostname: String,
     /// The model of its CPU.
     pub cpu: String,

@@ -13,7 +13,7 @@ const NAMED: usize = 5;
 /// How the values of a tag (tenants, say) spread. The figures of each are in `series.parquet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TagSpread {
-    /// The tag.
+    /// The tag's key.
     pub tag: String,
     /// How many values had requests, or samples of a metric.
     pub values: u64,
@@ -34,18 +34,18 @@ pub struct TagSpread {
 /// The ends and the middle of some figures.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ends {
-    /// The smallest.
+    /// The smallest value.
     pub min: f64,
     /// The median; of an even number the lower one of the two.
     pub median: f64,
-    /// The largest.
+    /// The largest value.
     pub max: f64,
 }
 
 /// One value of a tag.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TagValue {
-    /// The value.
+    /// The value of the tag, the name of a tenant for example.
     pub value: String,
     /// How many requests, or samples.
     pub count: u64,

@@ -23,7 +23,7 @@ pub struct Summary {
     pub run: RunInfo,
     /// Whether the run was stopped or killed before it was done.
     pub interrupted: bool,
-    /// The answer.
+    /// The answer, with what it rests on.
     pub verdict: VerdictSummary,
     /// Every threshold, those of the whole suite last.
     pub thresholds: Vec<ThresholdSummary>,
@@ -51,9 +51,9 @@ pub struct Summary {
 /// The run before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PreviousSummary {
-    /// Its identifier.
+    /// The run's identifier.
     pub id: String,
-    /// Its outcome.
+    /// `pass`, `fail` or `inconclusive`.
     pub outcome: String,
     /// What was seen of its thresholds.
     pub thresholds: Vec<PreviousThreshold>,
@@ -75,15 +75,15 @@ pub struct PreviousThreshold {
 /// How long the requests of an operation took in the run before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PreviousOperation {
-    /// The scenario.
+    /// The scenario's name in the suite.
     pub scenario: String,
-    /// The operation.
+    /// The operation, as the plugin calls it.
     pub operation: String,
     /// The 95th percentile in seconds.
     pub p95: f64,
 }
 
-/// The answer.
+/// The answer: pass, fail or inconclusive, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VerdictSummary {
     /// `pass`, `fail` or `inconclusive`.
@@ -156,7 +156,7 @@ pub enum ScenarioState {
 /// A scenario.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioSummary {
-    /// Its name.
+    /// The scenario's name in the suite.
     pub name: String,
     /// The number of its cell, in the summary of a matrix as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,7 +179,7 @@ pub struct ScenarioSummary {
     pub elapsed: f64,
     /// What its capacity search found; none for other loads.
     pub capacity: Option<CapacitySummary>,
-    /// Its iterations.
+    /// How many iterations ended, failed, and could not start.
     pub iterations: Iterations,
     /// An iteration from its real start to its end, in seconds.
     pub iteration_duration: Option<Spread>,
@@ -224,7 +224,7 @@ pub struct Iterations {
 pub struct FailureKind {
     /// The kind, as the plugin calls it, or `trap`, `timeout` and the like from the host.
     pub kind: String,
-    /// How many.
+    /// How many iterations failed in this way.
     pub count: u64,
 }
 
@@ -281,7 +281,7 @@ pub struct Phases {
 /// A check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckSummary {
-    /// Its name.
+    /// The check's name, as the plugin calls it.
     pub name: String,
     /// How often it held.
     pub passes: u64,
@@ -368,13 +368,13 @@ pub struct MachineUse {
 pub struct Spread {
     /// How many values.
     pub count: u64,
-    /// The smallest.
+    /// The smallest value.
     pub min: f64,
-    /// The mean.
+    /// The arithmetic mean of the values.
     pub mean: f64,
-    /// The standard deviation.
+    /// The standard deviation of the values.
     pub stddev: f64,
-    /// The median.
+    /// The median (50th percentile).
     pub p50: f64,
     /// The 90th percentile.
     pub p90: f64,
@@ -384,7 +384,7 @@ pub struct Spread {
     pub p99: f64,
     /// The 99.9th percentile.
     pub p999: f64,
-    /// The largest.
+    /// The largest value.
     pub max: f64,
 }
 

@@ -24,7 +24,7 @@ pub enum CleanupError {
     /// The folder is none of a run.
     #[error("{dir} is not the folder of a run: {why}; give the one with run.json in it")]
     NoRun {
-        /// The folder.
+        /// The path that was given.
         dir: String,
         /// What is wrong with it.
         why: String,

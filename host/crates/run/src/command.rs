@@ -116,3 +116,70 @@ fn signal(child: &mut Child, _force: bool) {
         tracing::debug!("can't stop the command: {error}");
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Runs a shell's line in a folder; gives what came of it, and what it said.
+    fn run(line: &str, deadline: Duration, stop: impl Future<Output = ()>) -> (Result<(), CommandError>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let words = ["sh", "-c", line].map(str::to_owned);
+        let command = Command {
+            name: "before",
+            words: &words,
+            folder: folder.path(),
+            environment: vec![("GREETING".to_owned(), "hello".to_owned())],
+            deadline,
+            log: folder.path().join("before.log"),
+        };
+        let result = crate::thread::runtime().unwrap().block_on(command.run(stop));
+        (result, std::fs::read_to_string(folder.path().join("before.log")).unwrap_or_default())
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn what_a_program_says_is_kept_and_its_failure_is_told() {
+        let (result, said) = run("echo $GREETING; pwd; echo no >&2", LONG, std::future::pending());
+        result.unwrap();
+        assert!(said.starts_with("hello\n/") && said.ends_with("no\n"), "{said}");
+        let (result, _) = run("exit 3", LONG, std::future::pending());
+        let message = result.unwrap_err().to_string();
+        assert!(
+            message.starts_with("the command `before` (sh -c exit 3) failed: exit status: 3; what it said is in"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_program_ends_with_everything_that_it_has_started() {
+        let started = Instant::now();
+        // The shell is told to stop and waits for its child, which would sleep for long.
+        let line = "trap 'echo stopped; exit' TERM; sleep 600 & echo $!; wait";
+        let (result, said) = run(line, Duration::from_secs(1), std::future::pending());
+        assert!(result.unwrap_err().to_string().contains("did not end within 1s"));
+        assert!(said.ends_with("stopped\n") && started.elapsed() < GRACE, "{said}");
+        let child = PathBuf::from("/proc").join(said.lines().next().unwrap());
+        let state = || std::fs::read_to_string(child.join("stat")).ok().filter(|stat| !stat.contains(") Z "));
+        let end = Instant::now() + Duration::from_secs(10);
+        while state().is_some() && Instant::now() < end {
+            std::thread::yield_now();
+        }
+        assert_eq!(state(), None, "the child is gone");
+        let (result, _) = run("sleep 600", LONG, std::future::ready(()));
+        assert!(result.unwrap_err().to_string().ends_with("was stopped"));
+    }
+
+    #[test]
+    fn what_is_no_program_says_where_paths_begin() {
+        let folder = tempfile::tempdir().unwrap();
+        let words = ["./no-such".to_owned()];
+        let (name, environment, log) = ("after", Vec::new(), folder.path().join("after.log"));
+        let command = Command { name, words: &words, folder: folder.path(), environment, deadline: LONG, log };
+        let result = crate::thread::runtime().unwrap().block_on(command.run(std::future::pending()));
+        assert!(result.unwrap_err().to_string().ends_with("its path is relative to the suite"));
+    }
+}

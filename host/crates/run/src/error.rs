@@ -19,9 +19,9 @@ pub enum RunError {
     /// The results' folder can't be used.
     #[error("can't write the results' folder {}: {source}", dir.display())]
     Folder {
-        /// The folder.
+        /// The path that was given.
         dir: PathBuf,
-        /// Why.
+        /// What was said about it below.
         source: std::io::Error,
     },
     /// The ledger can't be used.
@@ -47,7 +47,7 @@ pub enum RunError {
     Reporter {
         /// Its name in the suite.
         name: String,
-        /// Why.
+        /// What went wrong, for people.
         message: String,
     },
     /// The results could not be written.

@@ -131,3 +131,43 @@ fn scenario_info(plan: &Plan, scenario: &PlannedScenario, of: &Scenario) -> Scen
             .map(|_| scenario.criteria.iter().map(|criterion| criterion.text.clone()).collect()),
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// What is known of a run without scenarios that began at `start_unix_ns`.
+    pub(crate) fn header(start_unix_ns: u64) -> RunHeader {
+        RunHeader {
+            schema: RunHeader::SCHEMA,
+            run: RunInfo {
+                id: run_id(&instant(start_unix_ns), start_unix_ns),
+                suite: "s".into(),
+                suite_digest: digest_of(b""),
+                environment: None,
+                overrides: Vec::new(),
+                suite_folder: String::new(),
+                cell: None,
+                plugins: Vec::new(),
+                host_version: "0.1.0".into(),
+                git_commit: None,
+                machine: Machine::detect(),
+                start_unix_ns,
+                start: instant(start_unix_ns),
+                end: None,
+                status: Status::Running,
+                facts: BTreeMap::new(),
+            },
+            scenarios: Vec::new(),
+            thresholds: Vec::new(),
+            tables: Vec::new(),
+            severities: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_runs_identifier_begins_with_its_time() {
+        let id = header(1_700_000_000_000_000_000).run.id;
+        assert!(id.starts_with("20231114-221320-") && id.len() == 20, "{id}");
+    }
+}

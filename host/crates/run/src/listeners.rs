@@ -238,3 +238,61 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.map_or_else(|| "it panicked".to_owned(), |text| format!("it panicked: {text}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Waits at each event until it may go on.
+    struct Waiting(Receiver<()>);
+
+    impl Sink for Waiting {
+        fn name(&self) -> &str {
+            "waiting"
+        }
+
+        fn event(&mut self, _: &Arc<RunEvent>) -> Result<(), SinkError> {
+            Ok(self.0.recv()?)
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_the_rest_arrives() {
+        let (incidents, mut reported) = Incidents::channel();
+        let (go_on, wait) = mpsc::channel();
+        let mut listeners = Listeners::new(incidents.clone());
+        let terms = Terms { patience: Duration::from_secs(60), ..Terms::usual(Until::Measured) };
+        let sink = Attaching::start("waiting", terms, &incidents, move || Ok(Box::new(Waiting(wait)))).unwrap();
+        listeners.attach(sink);
+        let event = Arc::new(RunEvent::MatrixPlanned { cells: 1 });
+        // One more may be with the sink already.
+        (0..QUEUE + 101).for_each(|_| listeners.send(&event));
+        listeners.report_lost();
+        let lost = reported.try_recv().unwrap();
+        assert_eq!((lost.source.as_str(), lost.kind.as_str()), ("waiting", "event-dropped"));
+        assert!((100..=101).contains(&lost.count), "{lost:?}");
+        (0..QUEUE + 101).for_each(|_| go_on.send(()).unwrap());
+        let ends = crate::thread::runtime().unwrap().block_on(listeners.take(Until::Last).finish(None));
+        assert!(ends[0].result.is_ok() && ends[0].name == "waiting", "{:?}", ends[0].result);
+        assert!(reported.try_recv().is_err(), "told once");
+    }
+
+    #[test]
+    fn a_sink_that_does_not_end_is_left_behind() {
+        let (incidents, _reported) = Incidents::channel();
+        let (_go_on, wait) = mpsc::channel();
+        let mut listeners = Listeners::new(incidents.clone());
+        let (closing, closed) = watch::channel(None);
+        let terms =
+            Terms { patience: Duration::from_millis(50), closing: Some(closing), ..Terms::usual(Until::Verdict) };
+        let sink = Attaching::start("waiting", terms, &incidents, move || Ok(Box::new(Waiting(wait)))).unwrap();
+        listeners.attach(sink);
+        listeners.send(&Arc::new(RunEvent::MatrixPlanned { cells: 1 }));
+        assert!(listeners.take(Until::Measured).0.is_empty(), "it listens until the verdict");
+        let ends = crate::thread::runtime().unwrap().block_on(listeners.take(Until::Verdict).finish(None));
+        assert!(ends[0].result.as_ref().is_err_and(|why| why.contains("time was up")), "{:?}", ends[0].result);
+        assert!(closed.borrow().is_some(), "it was told when to end");
+    }
+}

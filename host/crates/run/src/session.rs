@@ -41,7 +41,7 @@ pub enum EnvironmentError {
     Url {
         /// The URL, without what of it is a secret.
         url: String,
-        /// Why.
+        /// What was said about it below.
         source: http::uri::InvalidUri,
     },
     /// A file of the target can't be read.
@@ -49,17 +49,17 @@ pub enum EnvironmentError {
     File {
         /// The file, as the suite writes it.
         file: String,
-        /// The target.
+        /// The target's name in the suite.
         target: String,
-        /// Why.
+        /// What was said about it below.
         source: std::io::Error,
     },
     /// The target's certificates can't be used.
     #[error("can't use the certificates of target `{target}`: {source}")]
     Certificates {
-        /// The target.
+        /// The target's name in the suite.
         target: String,
-        /// Why.
+        /// What was said about it below.
         source: kperf_http::Error,
     },
     /// A header of the target can't be sent.
@@ -67,9 +67,9 @@ pub enum EnvironmentError {
     Header {
         /// The header's name.
         header: String,
-        /// The target.
+        /// The target's name in the suite.
         target: String,
-        /// Why.
+        /// What was said about it below.
         source: http::Error,
     },
     /// The client refuses the target.

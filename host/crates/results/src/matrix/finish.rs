@@ -27,7 +27,7 @@ pub struct CellsSummary {
 /// A cell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CellSummary {
-    /// Which one.
+    /// The cell, with its number and values.
     #[serde(flatten)]
     pub cell: CellInfo,
     /// How it stands.
@@ -60,7 +60,7 @@ pub struct ComponentUse {
 /// A usage over time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
-    /// The mean.
+    /// The arithmetic mean of the values.
     pub mean: f64,
     /// The largest value.
     pub max: f64,

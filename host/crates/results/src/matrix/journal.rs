@@ -32,7 +32,7 @@ pub struct MatrixHeader {
 /// An axis of the matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AxisInfo {
-    /// Its name.
+    /// The name that the suite gives it: `tenants`.
     pub name: String,
     /// Its values in the order of the suite.
     pub values: Vec<Value>,
@@ -123,7 +123,7 @@ impl CellHistory {
 /// What `cells.jsonl` says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MatrixState {
-    /// The matrix.
+    /// What is known of the matrix before its first cell.
     pub header: MatrixHeader,
     /// What is known of each cell, by number.
     pub histories: BTreeMap<u32, CellHistory>,

@@ -91,9 +91,9 @@ pub enum MatrixRunError {
     /// What a cell has left before it runs again can't be removed.
     #[error("cell {cell} is to run again, and what it has left can't be removed: {source}")]
     Cleanup {
-        /// Its combination.
+        /// The cell's combination of values: `tenants=10`.
         cell: String,
-        /// Why.
+        /// What was said about it below.
         source: CleanupError,
     },
     /// Something that a cell has left is still on its target.
@@ -102,17 +102,17 @@ pub enum MatrixRunError {
              tries again"
     )]
     Left {
-        /// Its combination.
+        /// The cell's combination of values: `tenants=10`.
         cell: String,
-        /// Its folder.
+        /// The cell's folder.
         folder: String,
     },
     /// The folder of a cell that runs again can't be set aside.
     #[error("can't rename {folder}: {source}")]
     Rename {
-        /// The folder.
+        /// The cell's folder, as it is now.
         folder: String,
-        /// Why.
+        /// What was said about it below.
         source: std::io::Error,
     },
 }

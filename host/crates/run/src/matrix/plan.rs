@@ -23,7 +23,7 @@ pub struct MatrixPlan {
 
 /// A cell that is ready to run.
 pub struct PlannedCell {
-    /// Which one.
+    /// The cell, with its number and values.
     pub info: CellInfo,
     /// Its combination for people.
     pub label: String,

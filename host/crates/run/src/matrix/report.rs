@@ -19,9 +19,9 @@ use crate::stream::EventStream;
 
 /// What a run is known by.
 pub(super) struct Identity {
-    /// The run.
+    /// Which run it is, of what, on what.
     pub(super) run: RunInfo,
-    /// Its scenarios.
+    /// The scenarios in the order of the suite.
     pub(super) scenarios: Vec<ScenarioInfo>,
     /// The suite's text without secrets.
     pub(super) suite: String,

@@ -23,7 +23,7 @@ use collector::{CollectorHandle, ObserverTask};
 pub(crate) struct ObserverFailed {
     /// Its name in the suite.
     pub(crate) name: String,
-    /// Why.
+    /// What went wrong, for people.
     pub(crate) message: String,
 }
 

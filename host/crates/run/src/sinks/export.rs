@@ -34,9 +34,9 @@ pub enum ExportError {
     /// The address is not to be had.
     #[error("can't listen on {address} for Prometheus: {source}; choose another address")]
     Listen {
-        /// The address.
+        /// The address that was to be listened on.
         address: std::net::SocketAddr,
-        /// Why.
+        /// What was said about it below.
         source: std::io::Error,
     },
     /// A target can't be exported to.
@@ -44,7 +44,7 @@ pub enum ExportError {
     Target {
         /// Its name in the suite.
         target: String,
-        /// Why.
+        /// What was said about it below.
         source: EnvironmentError,
     },
     /// The operating system refused.
