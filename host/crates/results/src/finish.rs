@@ -4,39 +4,16 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 
 use kperf_metrics::{Delta, Registry};
-use parquet::errors::ParquetError;
 
 use crate::earlier;
-use crate::histograms::{FastV2, HistogramLog, LogError};
+use crate::error::ReportError;
+use crate::histograms::{FastV2, HistogramLog};
 use crate::journal::JournalReader;
 use crate::records;
 use crate::replace::replace;
 use crate::seconds::{Second, Seconds};
 use crate::series::SeriesWriter;
 use crate::{Fold, Merged, RunEvent, RunFolder, Summary};
-
-/// The results could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// The folder has no journal that can be read.
-    #[error("can't read journal.jsonl: {0}; give the folder of a run, the one with run.json in it")]
-    Journal(#[source] io::Error),
-    /// The journal does not begin as one.
-    #[error("journal.jsonl does not begin with a run: it is no journal, or another version of kperf wrote it")]
-    NoRun,
-    /// A result could not be written.
-    #[error("can't write the results: {0}; check the folder's permissions and the space on its disk")]
-    Write(#[from] io::Error),
-    /// The series could not be written.
-    #[error("can't write series.parquet: {0}")]
-    Series(#[from] ParquetError),
-    /// The records could not be written.
-    #[error("can't write the files in records/: {0}")]
-    Records(#[source] ParquetError),
-    /// The histograms could not be written.
-    #[error("can't write histograms.hlog: {0}")]
-    Histograms(#[source] LogError),
-}
 
 /// Makes the results of a run from what is in its folder: `summary.json`, `series.parquet`, `histograms.hlog` and the files in
 /// `records/`; completes `run.json`. A journal without an end belongs to a run that was killed: the results reach as far as the

@@ -12,6 +12,7 @@
 
 mod capacity;
 mod earlier;
+mod error;
 mod event;
 mod exit;
 mod finish;
@@ -30,20 +31,21 @@ mod seconds;
 mod series;
 mod sink;
 mod spread;
-mod summarise;
 mod summary;
+mod threshold_outcome;
 mod trace;
 
 pub use capacity::{
     CapacityChange, CapacityOutcome, CapacityStanding, CapacityState, CapacitySummary, CapacityTrial, CriterionSummary,
     RateSummary,
 };
+pub use error::ReportError;
 pub use event::{
     Activity, CheckOutcome, CommandChange, DeliveryChange, Doing, End, LoadTarget, Merged, Phase, PreflightCheck,
     RemovalProgress, Removed, RunEvent, ScenarioChange, ScenarioProgress, Trial,
 };
 pub use exit::Exit;
-pub use finish::{ReportError, finish, finish_live};
+pub use finish::{finish, finish_live};
 pub use fold::Fold;
 pub use folder::RunFolder;
 pub use header::{RunHeader, ScenarioInfo, SeverityInfo};
@@ -57,10 +59,11 @@ pub use records::{ColumnInfo, ColumnKind, RecordsSummary, SpanInfo, TableInfo};
 pub use run_info::{Machine, PluginInfo, RunInfo, Status, commit_of, digest_of, instant};
 pub use seconds::{Second, Seconds};
 pub use sink::{Sink, SinkError};
-pub use spread::{Ends, TagSpread, TagValue};
+pub use spread::{Ends, Spread, TagSpread, TagValue};
 pub use summary::{
     CheckSummary, FailureKind, GeneratorSummary, Iterations, MachineUse, MetricSummary, OperationSummary, Phases,
-    PreviousOperation, PreviousSummary, PreviousThreshold, ReasonSummary, ScenarioState, ScenarioSummary, Spread,
-    StatusCount, Summary, ThresholdOutcome, ThresholdSummary, VerdictSummary, summary_schema,
+    PreviousOperation, PreviousSummary, PreviousThreshold, ReasonSummary, ScenarioState, ScenarioSummary, StatusCount,
+    Summary, ThresholdSummary, VerdictSummary, summary_schema,
 };
+pub use threshold_outcome::ThresholdOutcome;
 pub use trace::{TraceError, TraceOptions, Traced, trace};

@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::finish::ReportError;
+use crate::error::ReportError;
 use crate::replace::replace;
 use crate::{RunFolder, series};
 

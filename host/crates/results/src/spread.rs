@@ -1,11 +1,43 @@
-//! How the values of a tag spread: with hundreds of tenants nobody reads a row for each.
+//! How values are spread, and how the values of a tag are: with hundreds of tenants nobody reads a row for each.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kperf_metrics::{Delta, Histogram};
+use kperf_metrics::{Delta, Figures, Histogram};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// How values are spread.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Spread {
+    /// How many values.
+    pub count: u64,
+    /// The smallest value.
+    pub min: f64,
+    /// The arithmetic mean of the values.
+    pub mean: f64,
+    /// The standard deviation of the values.
+    pub stddev: f64,
+    /// The median (50th percentile).
+    pub p50: f64,
+    /// The 90th percentile.
+    pub p90: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The 99.9th percentile.
+    pub p999: f64,
+    /// The largest value.
+    pub max: f64,
+}
+
+impl From<Figures> for Spread {
+    fn from(figures: Figures) -> Self {
+        let Figures { count, min, mean, stddev, p50, p90, p95, p99, p999, max } = figures;
+        Self { count, min, mean, stddev, p50, p90, p95, p99, p999, max }
+    }
+}
 
 /// How many of the slowest are named.
 const NAMED: usize = 5;

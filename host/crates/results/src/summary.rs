@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use kperf_metrics::{Figures, Incident};
+use kperf_metrics::Incident;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{CapacitySummary, CellsSummary, RecordsSummary, RunInfo, TagSpread};
+use crate::{CapacitySummary, CellsSummary, RecordsSummary, RunInfo, Spread, TagSpread, ThresholdOutcome};
 
 /// The version that is written.
 pub(crate) const VERSION: u32 = 1;
@@ -104,18 +104,6 @@ pub struct ReasonSummary {
     pub scenario: Option<String>,
     /// What was seen and what to do about it.
     pub text: String,
-}
-
-/// How a threshold ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum ThresholdOutcome {
-    /// It holds.
-    Pass,
-    /// It does not hold.
-    Breach,
-    /// There was nothing to judge.
-    NoSamples,
 }
 
 /// A threshold.
@@ -361,38 +349,6 @@ pub struct MachineUse {
     pub network_received: f64,
     /// Bytes that the machine sent, loopback left out.
     pub network_sent: f64,
-}
-
-/// How values are spread.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Spread {
-    /// How many values.
-    pub count: u64,
-    /// The smallest value.
-    pub min: f64,
-    /// The arithmetic mean of the values.
-    pub mean: f64,
-    /// The standard deviation of the values.
-    pub stddev: f64,
-    /// The median (50th percentile).
-    pub p50: f64,
-    /// The 90th percentile.
-    pub p90: f64,
-    /// The 95th percentile.
-    pub p95: f64,
-    /// The 99th percentile.
-    pub p99: f64,
-    /// The 99.9th percentile.
-    pub p999: f64,
-    /// The largest value.
-    pub max: f64,
-}
-
-impl From<Figures> for Spread {
-    fn from(figures: Figures) -> Self {
-        let Figures { count, min, mean, stddev, p50, p90, p95, p99, p999, max } = figures;
-        Self { count, min, mean, stddev, p50, p90, p95, p99, p999, max }
-    }
 }
 
 /// The JSON Schema of `summary.json`.

@@ -20,8 +20,9 @@ use crate::error::RunError;
 use crate::header::{SIMULATED, header, target_of};
 use crate::interrupts::Interrupts;
 use crate::listeners::{Attaching, Terms, Until};
+use crate::monitor::LoadEnd;
 use crate::observers::ObserverFailed;
-use crate::phases::{Load, LoadEnd, Preflight, PreparedScenario, Removal, Setup, SetupState, Teardown, fail};
+use crate::phases::{Load, Preflight, PreparedScenario, Removal, Setup, SetupState, Teardown, fail};
 use crate::servers::{LocalServers, RunningServers};
 use crate::session::Session;
 use crate::sinks::{

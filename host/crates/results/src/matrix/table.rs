@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 
-use super::finish::{CellSummary, CellsSummary, Usage};
+use super::summary::{CellSummary, CellsSummary, Usage};
 use crate::{OperationSummary, ScenarioSummary, Summary};
 
 /// Columns after those of the cell and before those of the components.

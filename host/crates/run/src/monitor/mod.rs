@@ -19,7 +19,6 @@ use self::judge::{Judged, judge};
 pub(crate) use self::watched::Watched;
 use crate::clock::{nanoseconds, unix_ns};
 use crate::interrupts::Interrupts;
-use crate::phases::LoadEnd;
 use crate::session::Session;
 use crate::stream::EventStream;
 use crate::workers::Message;
@@ -28,6 +27,17 @@ use crate::workers::Message;
 const SETTLE: Duration = Duration::from_millis(200);
 /// How often capacity searches are looked at.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How the load phase ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LoadEnd {
+    /// All scenarios came to their end, or were asked to come to it; running iterations ended in order.
+    InOrder,
+    /// Load could not start; the reason has been emitted.
+    NotReady,
+    /// The user left at once.
+    LeftAtOnce,
+}
 
 /// What the workers of a run have in common.
 pub(crate) struct Workers {

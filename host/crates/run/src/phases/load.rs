@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{PreparedScenario, SetupState, fail};
 use crate::clock::{nanoseconds, unix_ns};
 use crate::interrupts::Interrupts;
-use crate::monitor::{Monitor, Watched, Workers};
+use crate::monitor::{LoadEnd, Monitor, Watched, Workers};
 use crate::observers::{ObserverFailed, Observers};
 use crate::session::{Session, ThreadEnvironment};
 use crate::stream::EventStream;
@@ -22,17 +22,6 @@ use crate::workers::{self, Assignment};
 
 /// Workers get ready before load starts, so that the first second is like the others.
 const LEAD: Duration = Duration::from_millis(100);
-
-/// How the load phase ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LoadEnd {
-    /// All scenarios came to their end, or were asked to come to it; running iterations ended in order.
-    InOrder,
-    /// Load could not start; the reason has been emitted.
-    NotReady,
-    /// The user left at once.
-    LeftAtOnce,
-}
 
 /// The load of all scenarios.
 pub(crate) struct Load<'a> {

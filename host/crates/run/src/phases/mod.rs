@@ -9,7 +9,7 @@ mod removal;
 mod setup;
 mod teardown;
 
-pub(crate) use load::{Load, LoadEnd};
+pub(crate) use load::Load;
 pub(crate) use preflight::Preflight;
 pub(crate) use removal::{Removal, remove};
 pub(crate) use setup::Setup;

@@ -3,6 +3,8 @@
 //! In comes one event after the other, from a run that goes on or from journals; out come the totals that thresholds are judged by
 //! while load is made, and the summary. There is one fold, so that live and final figures can't differ. It is pure.
 
+mod summarise;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use kperf_metrics::{Incident, LoadTimes, Registry, ThresholdState, Totals};
 use crate::incident::IncidentList;
 use crate::{
     CapacityChange, CapacityStanding, CapacityTrial, End, Merged, RecordsSummary, RunEvent, RunHeader, ScenarioChange,
-    Summary, summarise,
+    Summary,
 };
 
 /// Everything that the events of a run say.

@@ -11,7 +11,7 @@ use kperf_metrics::{
     SeriesInfo, Severity, Tags, Threshold, Totals, Unit, Verdict, judge, per_second,
 };
 
-use crate::fold::{Fold, Searched};
+use super::{Fold, Searched};
 use crate::spread::ByTag;
 use crate::summary::VERSION;
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The summary of what is known of a run.
-pub(crate) fn summary(fold: &Fold) -> Summary {
+pub(super) fn summary(fold: &Fold) -> Summary {
     fold.summarise()
 }
 
