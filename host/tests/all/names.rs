@@ -1,21 +1,10 @@
 //! The names that users hold: fields of the results, keys of suites, variables, exit codes. They change with a new version of their
 //! format only; the file of names is edited by hand then, which is the moment to write the CHANGELOG.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
-#[path = "support/mod.rs"]
-mod support;
-
 use std::collections::BTreeSet;
 
+use crate::support::Kperf;
 use serde_json::Value;
-use support::Kperf;
 
 /// The path of every field that a JSON Schema describes: `summary.scenarios.operations.p95`.
 fn fields(root: &Value, schema: &Value, path: &str, found: &mut BTreeSet<String>) {
@@ -62,7 +51,7 @@ fn names_that_users_hold_stay() {
     let codes = codes.split_whitespace().collect::<Vec<_>>().join(" ");
     names.extend(codes.trim_end_matches('.').split(", ").map(|code| format!("exit code {code}")));
     let text: String = names.into_iter().map(|name| name + "\n").collect();
-    let known = include_str!("data/names.txt");
+    let known = include_str!("../data/names.txt");
     assert!(known.lines().count() > 300, "{known}");
     for line in known.lines() {
         assert!(text.lines().any(|it| it == line), "`{line}` is gone");

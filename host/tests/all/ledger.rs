@@ -1,21 +1,10 @@
 //! What a run creates on its target is written down before, and gone afterwards, whatever happens in between.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-#![cfg(unix)]
-
-mod support;
-
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use support::things::Things;
-use support::{Ended, Kperf};
+use crate::support::things::Things;
+use crate::support::{Ended, Kperf};
 
 const TEN: &str = "executor = \"shared-iterations\"\nvus = 2\niterations = 10";
 const LONG: &str = "executor = \"constant-vus\"\nvus = 2\nduration = \"5m\"\nthink_time = \"20ms\"";

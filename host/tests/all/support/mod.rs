@@ -1,21 +1,63 @@
 //! What the tests of the whole program share: a way to run it, and a target on loopback.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-
 #[cfg(unix)]
 pub mod mlflow;
 pub mod prometheus;
 pub mod things;
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+/// Tests that may run at the same time. Some use up the machine and would fail beside others, or make them fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// All but those of the other groups.
+    Usual,
+    /// Searches for a capacity, which is the machine's where others use it, too.
+    Capacity,
+    /// Tests that share a real MLflow.
+    Mlflow,
+}
+
+/// Which group runs, and how many tests of it.
+static RUNNING: (Mutex<Option<(Group, usize)>>, Condvar) = (Mutex::new(None), Condvar::new());
+
+thread_local! {
+    /// Each test has a thread of its own: the place of a test ends with it.
+    static PLACE: RefCell<Option<Place>> = const { RefCell::new(None) };
+}
+
+struct Place;
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut running = RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *running = running.and_then(|(group, count)| (count > 1).then_some((group, count - 1)));
+        RUNNING.1.notify_all();
+    }
+}
+
+/// Waits until only tests of this group run, and keeps others waiting until the calling test ends. A test without a word is a usual
+/// one.
+pub fn enter(group: Group) {
+    PLACE.with_borrow_mut(|place| {
+        place.get_or_insert_with(|| {
+            let running = RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let others = |running: &mut Option<(Group, usize)>| running.is_some_and(|(of, _)| of != group);
+            let mut running = RUNNING.1.wait_while(running, others).unwrap_or_else(PoisonError::into_inner);
+            *running = Some((group, running.map_or(1, |(_, count)| count + 1)));
+            Place
+        });
+    });
+}
 
 /// A run of the program in a folder of its own.
 pub struct Kperf {
@@ -25,6 +67,7 @@ pub struct Kperf {
 impl Kperf {
     /// A fresh folder with a suite in it.
     pub fn with(suite: &str) -> Self {
+        enter(Group::Usual);
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("suite.toml"), suite).unwrap();
         Self { folder }
@@ -128,7 +171,7 @@ pub struct Target {
 struct Seen {
     connections: AtomicU64,
     requests: AtomicU64,
-    heads: std::sync::Mutex<Vec<String>>,
+    heads: Mutex<Vec<String>>,
 }
 
 impl Target {
@@ -155,7 +198,7 @@ impl Target {
     /// Has so many slots that each take `service` for a request, up to a tenth more or less as `seed` decides; further requests
     /// wait in line. Carries `slots / service` requests a second.
     pub fn slots(slots: usize, service: Duration, seed: u64) -> Self {
-        let free = std::sync::Mutex::new((vec![Instant::now(); slots], seed));
+        let free = Mutex::new((vec![Instant::now(); slots], seed));
         Self::answering(move || {
             let now = Instant::now();
             let (free, state) = &mut *free.lock().unwrap();

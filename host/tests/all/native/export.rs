@@ -6,7 +6,7 @@ use std::process::Child;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::suite;
+use super::suite;
 use crate::support::{Ended, Kperf, Target};
 
 /// A request that the double received.

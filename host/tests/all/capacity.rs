@@ -1,18 +1,8 @@
 //! Capacity search, as a user runs it: against servers whose capacity is known.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{Kperf, Target, json};
+use crate::support::{Group, Kperf, Target, enter, json};
 
 /// A search with `http-runner`.
 fn suite(url: &str, load: &str, thresholds: &str) -> String {
@@ -49,6 +39,7 @@ fn held(summary: &serde_json::Value) -> f64 {
 
 #[test]
 fn the_capacity_of_a_server_is_found_within_a_tenth() {
+    enter(Group::Capacity);
     let search = |seed: u64, slots: usize, millis: u64| {
         let target = Target::slots(slots, Duration::from_millis(millis), seed);
         let capacity = slots as f64 * 1000.0 / millis as f64;
@@ -76,6 +67,7 @@ const ONE: &str = "start_rate = \"5/s\"\nmax_rate = \"5/s\"\nstep = \"2s\"\nsett
 
 #[test]
 fn a_highest_rate_that_holds_is_no_answer_unless_no_more_was_asked() {
+    enter(Group::Capacity);
     let target = Target::start();
     let kperf = Kperf::with(&suite(&target.url(), ONE, GOOD));
     let ended = kperf.run();
@@ -94,6 +86,7 @@ fn a_highest_rate_that_holds_is_no_answer_unless_no_more_was_asked() {
 
 #[test]
 fn a_first_rate_that_breaks_is_no_answer_and_no_failure() {
+    enter(Group::Capacity);
     let target = Target::slow(Duration::from_millis(50));
     let kperf = Kperf::with(&suite(&target.url(), ONE, r#""http_req_duration p(95) < 20ms""#));
     let ended = kperf.run();
@@ -107,6 +100,7 @@ fn a_first_rate_that_breaks_is_no_answer_and_no_failure() {
 
 #[test]
 fn a_plan_shows_the_steps_and_sends_nothing() {
+    enter(Group::Capacity);
     let target = Target::start();
     let plan = Kperf::with(&suite(&target.url(), ONE, GOOD)).call(&["plan", "suite.toml"]);
     plan.code(0);
@@ -119,6 +113,7 @@ fn a_plan_shows_the_steps_and_sends_nothing() {
 #[cfg(unix)]
 #[test]
 fn a_killed_search_reports_what_it_knew() {
+    enter(Group::Capacity);
     let target = Target::start();
     let load = "start_rate = \"5/s\"\nmax_rate = \"500/s\"\nstep = \"2s\"\nsettle = \"1s\"";
     let kperf = Kperf::with(&suite(&target.url(), load, GOOD));
@@ -147,6 +142,7 @@ fn a_killed_search_reports_what_it_knew() {
 #[test]
 #[ignore = "takes minutes; runs in .ci/run"]
 fn the_capacity_of_a_simulated_cluster_is_found_within_a_tenth() {
+    enter(Group::Capacity);
     let scenarios = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scenarios");
     let suite = scenarios.join("capacity.toml");
     // Seven pods: three executors that sleep for 1, 5 and 1 s, and a driver for each and for the whole, of half a second. Each

@@ -1,20 +1,10 @@
 //! Credentials that expire, against a server that lets nobody in without one.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "helpers of tests panic as tests do"
-)]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::support::Kperf;
 use kperf_sim::{Sim, SimConfig};
-use support::Kperf;
 
 /// A token of the simulated server that is good for so many seconds.
 fn token(seconds: u64) -> String {
@@ -60,7 +50,7 @@ fn a_token_that_is_replaced_in_its_file_is_used_at_once() {
     std::thread::sleep(Duration::from_secs(1));
     let fresh = token(600);
     let kperf = kperf.file("token", &fresh);
-    let ended = support::Ended(run.wait_with_output().unwrap());
+    let ended = crate::support::Ended(run.wait_with_output().unwrap());
     ended.code(0);
     assert!(!ended.stdout().contains(&fresh) && !ended.stderr().contains(&fresh));
     assert_eq!(kperf.summary()["scenarios"][0]["operations"][0]["failures"], 0);

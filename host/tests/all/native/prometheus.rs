@@ -10,8 +10,8 @@ use arrow_array::types::{Float64Type, TimestampNanosecondType, UInt64Type};
 use arrow_array::{Array as _, RecordBatch};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::export::{free_address, scraped};
-use crate::suite;
+use super::export::{free_address, scraped};
+use super::suite;
 use crate::support::prometheus::Prometheus;
 use crate::support::{Ended, Kperf, Target, json};
 

@@ -1,20 +1,10 @@
 //! JSON scenario files, as their users run them.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
-mod support;
-
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Child;
 
-use support::{Ended, Kperf};
+use crate::support::{Ended, Kperf};
 
 const SMOKE: &str = r#"[
   {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::rows::{Row, read};
+use super::rows::{Row, read};
 use crate::support::prometheus::{NodeExporter, Prometheus};
 use crate::support::{Kperf, Target};
 

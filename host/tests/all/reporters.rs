@@ -1,24 +1,14 @@
 //! Reporters: what arrives where and when, what becomes of what does not, and that none of it can hurt a run.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::support::{Kperf, Target};
 use kperf_doubles::{DoubleServer, Reply, Service, ServiceRequest};
 use serde_json::{Value, json};
-use support::{Kperf, Target};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -75,7 +65,7 @@ fn a_breach_in_the_middle_is_told_while_it_lasts() {
     let page = kperf.out().with_file_name("page.md");
     let mut command = kperf.command(&["run", "--allow-native", suite.to_str().unwrap(), "--out", "out"]);
     command.env("GITHUB_STEP_SUMMARY", &page);
-    support::Ended(command.output().unwrap()).code(3);
+    crate::support::Ended(command.output().unwrap()).code(3);
     assert!(std::fs::read_to_string(page).unwrap().starts_with("# observability: fail"));
 
     let collected = kperf.summary()["metrics"].to_string();
@@ -192,7 +182,7 @@ fn a_result_knows_the_run_before() {
         kperf.call(&["run", "suite.toml", "--out", out]).code(0);
     }
     let runs = kperf.out().with_file_name("runs");
-    let [first, second] = ["1", "2"].map(|run| support::json(&runs.join(run).join("summary.json")));
+    let [first, second] = ["1", "2"].map(|run| crate::support::json(&runs.join(run).join("summary.json")));
     assert_eq!(first["previous"], Value::Null);
     assert_eq!((&second["previous"]["id"], &second["previous"]["outcome"]), (&first["run"]["id"], &json!("pass")));
     let threshold = json!({"scenario": "reads", "text": "http_req_failed rate < 1%", "value": 0.0});
@@ -252,7 +242,7 @@ plugin = "csv-reporter"
     let secrets = ["0123456789abcdef0123456789abcdef", "signing-key-7f3a", "/services/T012345/B012345/s3cr3tp4th"];
     let mut command = kperf.command(&["run", "suite.toml", "--out", "out", "-v"]);
     command.env("KEY", secrets[0]).env("HOOK", secrets[1]).env("CHAT", format!("{}{}", slack.url(), secrets[2]));
-    let ended = support::Ended(command.output().unwrap());
+    let ended = crate::support::Ended(command.output().unwrap());
     ended.code(0);
     let thief = ended.stderr().lines().find(|line| line.contains("reporter thief: ")).map(str::to_owned);
     assert!(thief.as_ref().is_some_and(|line| line.contains("may go to the target only")), "{}", ended.stderr());
@@ -308,7 +298,7 @@ params = { body = { text = ["{{suit}}"] } }
     let kperf = Kperf::with(&suite(&web, more));
     let mut command = kperf.command(&["validate", "suite.toml"]);
     command.env("HOOK", "hooks.example.com/x");
-    let ended = support::Ended(command.output().unwrap());
+    let ended = crate::support::Ended(command.output().unwrap());
     ended.code(2);
     let said = ended.stderr();
     for part in [

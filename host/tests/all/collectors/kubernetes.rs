@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use kperf_sim::{NodeTruth, Sim, SimConfig};
 
-use crate::rows::{Row, read};
+use super::rows::{Row, read};
 use crate::support::{Ended, Kperf, json};
 
-const PIPELINE: &str = include_str!("../../../scenarios/pipelines/three-step.yaml");
+const PIPELINE: &str = include_str!("../../../../scenarios/pipelines/three-step.yaml");
 const ROWS: &str = "records/kubernetes-collector/pods.parquet";
 
 fn sim() -> Sim {

@@ -1,18 +1,8 @@
 //! Everything in `scenarios/` can be planned, and the documentation says what the program does.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 
-use support::Kperf;
+use crate::support::Kperf;
 
 /// Above the generated part of `docs/suite.md`.
 const MARK: &str = "<!-- Written by the parser: KPERF_BLESS=1 cargo test -p kperf-host --test scenarios -->\n";

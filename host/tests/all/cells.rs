@@ -1,23 +1,12 @@
 //! A matrix, cell by cell: in order, with commands around each, and going on where it was cut off.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-#![cfg(unix)]
-
-mod support;
-
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
+use crate::support::things::Things;
+use crate::support::{Ended, Kperf, json};
 use serde_json::Value;
-use support::things::Things;
-use support::{Ended, Kperf, json};
 
 /// Two axes of two values; each cell creates things on the server for a while, and leaves a line in a file before it.
 const MATRIX: &str = r#"

@@ -1,20 +1,10 @@
 //! The whole program, as a user runs it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
-mod support;
-
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::{Ended, Kperf, Target, json};
 use serde_json::Value;
-use support::{Ended, Kperf, Target, json};
 
 /// A suite with one scenario of `http-runner`.
 fn suite(url: &str, load: &str, thresholds: &str) -> String {

@@ -1,28 +1,16 @@
 //! `mlflow-runner` against a real MLflow: every operation, isolation, overload, and nothing left behind.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-#![cfg(unix)]
-
-mod support;
-
-#[path = "mlflow/proxy.rs"]
 mod proxy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::support::mlflow::{Mlflow, Options};
+use crate::support::{Ended, Group, Kperf, enter};
 use proxy::Leaking;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::mlflow::{Mlflow, Options};
-use support::{Ended, Kperf};
 
 /// A suite with one scenario against a server.
 fn suite(url: &str, mode: &str, params: &str, load: &str, thresholds: &str) -> String {
@@ -71,6 +59,7 @@ fn folders(path: &Path) -> Vec<String> {
 #[test]
 #[ignore = "needs MLflow from the Python package index; runs in .ci/run"]
 fn the_quickstart_shows_all_operations_in_their_ratio() {
+    enter(Group::Mlflow);
     let server = Mlflow::shared();
     let suite: PathBuf =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scenarios/mlflow/quickstart.toml");
@@ -109,6 +98,7 @@ fn the_quickstart_shows_all_operations_in_their_ratio() {
 #[test]
 #[ignore = "needs MLflow from the Python package index; runs in .ci/run"]
 fn every_operation_can_be_had_alone() {
+    enter(Group::Mlflow);
     const ALL: [&str; 17] = [
         "create_experiment",
         "create_prompt",
@@ -147,6 +137,7 @@ fn every_operation_can_be_had_alone() {
 #[test]
 #[ignore = "needs MLflow from the Python package index; runs in .ci/run"]
 fn tenants_of_a_real_server_do_not_see_each_other() {
+    enter(Group::Mlflow);
     let server = Mlflow::shared();
     let load = "executor = \"per-vu-iterations\", vus = 2, iterations = 2";
     let thresholds = "\"mlflow_isolation_leak rate == 0%\", \"http_req_failed rate == 0%\", \"iterations count == 4\"";
@@ -164,6 +155,7 @@ fn tenants_of_a_real_server_do_not_see_each_other() {
 #[test]
 #[ignore = "needs MLflow from the Python package index; runs in .ci/run"]
 fn a_leak_fails_the_run_and_is_told_with_its_request() {
+    enter(Group::Mlflow);
     let server = Mlflow::shared();
     let proxy = Leaking::start(&server.url(), "leak-1", "leak-2");
     let load = "executor = \"shared-iterations\", vus = 1, iterations = 4";
@@ -187,6 +179,7 @@ fn a_leak_fails_the_run_and_is_told_with_its_request() {
 #[test]
 #[ignore = "needs MLflow from the Python package index; runs in .ci/run"]
 fn what_was_there_before_stays() {
+    enter(Group::Mlflow);
     let server = Mlflow::shared();
     server.ask(None, "POST", "/api/3.0/mlflow/workspaces", r#"{"name":"kept-1"}"#);
     server.ask(Some("kept-1"), "POST", "/api/2.0/mlflow/experiments/create", r#"{"name":"theirs"}"#);
@@ -212,6 +205,7 @@ fn what_was_there_before_stays() {
 #[test]
 #[ignore = "needs MLflow from the Python package index; runs in .ci/run"]
 fn a_prefill_goes_on_where_it_was() {
+    enter(Group::Mlflow);
     let server = Mlflow::shared();
     let names = "tenants = 3, tenant_name = \"filled-{n}\", prompts = 1, runs = 1";
     let load = "executor = \"per-vu-iterations\", vus = 2, iterations = 1";
@@ -238,6 +232,7 @@ fn a_prefill_goes_on_where_it_was() {
 #[test]
 #[ignore = "needs MLflow from the Python package index; runs in .ci/run"]
 fn a_server_that_is_restarted_is_named_and_cleaned_up() {
+    enter(Group::Mlflow);
     let mut server = Mlflow::start(Options::default());
     let params = "tenants = 2, training_share = 0.5, split = \"requests\", prefill = 1";
     let load = "executor = \"constant-vus\", vus = 3, duration = \"10m\", think_time = \"200ms\"";
@@ -268,6 +263,7 @@ fn a_server_that_is_restarted_is_named_and_cleaned_up() {
 #[test]
 #[ignore = "needs MLflow from the Python package index; runs in .ci/run"]
 fn an_exhausted_pool_is_overload_and_capacity_ends_below_it() {
+    enter(Group::Mlflow);
     let server = Mlflow::start(Options { pool: Some(5), ..Options::default() });
     let params = "tenants = 2, operations = { create_run = 1 }";
     // Five connections are too few for 32 requests at once, which block each other for half a minute.
@@ -294,6 +290,7 @@ fn an_exhausted_pool_is_overload_and_capacity_ends_below_it() {
 #[test]
 #[ignore = "needs MLflow from the Python package index; runs in .ci/run"]
 fn behind_a_path_prefix_with_a_password() {
+    enter(Group::Mlflow);
     const PASSWORD: &str = "a password for tests";
     let server = Mlflow::start(Options { prefix: "/mlflow", password: Some(PASSWORD), ..Options::default() });
     // Few requests: the server hashes the password for each. What is browsed is written in the setup.

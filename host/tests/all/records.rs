@@ -1,27 +1,17 @@
 //! Rows that plugins append end in Parquet files and waterfalls, also when the run is killed.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::Kperf;
+use crate::support::things::Things;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array as _, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
-use support::Kperf;
-use support::things::Things;
 
 /// A suite with the scenarios `a` and `b` of the test plugin.
 fn suite(url: &str, params: &str, load: &str) -> String {
@@ -105,7 +95,7 @@ fn a_killed_run_keeps_the_rows_of_its_seconds() {
 
 /// Checks a file against the trace event format; gives its bars.
 fn bars(path: &Path) -> Vec<Value> {
-    let trace = support::json(path);
+    let trace = crate::support::json(path);
     let events = trace["traceEvents"].as_array().unwrap();
     let is_number = |event: &Value, key: &str| event[key].is_number();
     let (mut named, mut bars) = (BTreeSet::new(), Vec::new());

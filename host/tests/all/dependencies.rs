@@ -1,14 +1,6 @@
 //! Holds the direction of the crates: `metrics` and `schedule` <- `suite`, `plugin`, `native` <- `plan` <- `run`; `metrics` <-
 //! `results` <- `run`; all <- the host, which alone prints.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
 use std::collections::BTreeSet;
 use std::path::Path;
 

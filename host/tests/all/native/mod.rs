@@ -1,16 +1,5 @@
 //! What is outside: native collectors, what the generator itself uses, and series that go to other systems.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
-#[path = "../support/mod.rs"]
-mod support;
-
 mod collectors;
 mod export;
 mod prometheus;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::suite;
+use super::suite;
 use crate::support::{Ended, Kperf, Target, json};
 
 fn of<'a>(metrics: &'a serde_json::Value, name: &str) -> Vec<&'a serde_json::Value> {
@@ -196,7 +196,7 @@ fn with_gpus(url: &str, params: &str) -> String {
 #[cfg(target_os = "linux")]
 fn gpus_are_observed_through_the_drivers_library() {
     let target = Target::start();
-    let (folder, library) = compiled(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/native/nvml.c"), &[]);
+    let (folder, library) = compiled(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/native/nvml.c"), &[]);
     std::fs::rename(library, folder.path().join("libnvidia-ml.so.1")).unwrap();
     let run = |params: &str| {
         let kperf = Kperf::with(&with_gpus(&target.url(), params));

@@ -1,25 +1,15 @@
 //! `kfp-runner` against the simulated server: what it reports is what happened.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
-)]
-
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::support::Kperf;
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int64Type, TimestampNanosecondType};
 use arrow_array::{Array as _, RecordBatch};
 use kperf_sim::{RunTruth, Sim, SimConfig};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use support::Kperf;
 
 fn scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scenarios")
@@ -172,7 +162,7 @@ fn a_killed_run_is_cleaned_up_afterwards() {
 /// How many pipelines, experiments, runs and recurring runs the server has.
 fn counts(sim: &Sim) -> [u64; 4] {
     ["pipelines", "experiments", "runs", "recurringruns"].map(|list| {
-        let answer = support::get(&format!("{}/apis/v2beta1/{list}?page_size=1", sim.url()));
+        let answer = crate::support::get(&format!("{}/apis/v2beta1/{list}?page_size=1", sim.url()));
         answer["total_size"].as_u64().unwrap_or(0)
     })
 }
