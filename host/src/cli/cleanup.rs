@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use kperf_plan::{Plan, SuiteInput, keep_scenarios};
+use kperf_plan::{Plan, ReplanError};
 use kperf_results::{Exit, RemovalProgress, RunEvent, RunFolder, Sink as _, list_of_kinds};
 use kperf_run::{CleanupError, Past};
 
@@ -120,39 +120,23 @@ async fn clean_up(args: &CleanupArgs, folder: &RunFolder, display: &Display) -> 
 
 /// The plan of those scenarios that have left something, made again from what the run's folder keeps.
 async fn planned(past: &Past, args: &CleanupArgs, folder: &RunFolder) -> Result<Plan, Exit> {
-    let run = &past.header.run;
     let engine = engine::make().map_err(|error| {
         terminal::error(&error);
         Exit::Internal
     })?;
-    let input = SuiteInput {
-        name: folder.suite().display().to_string(),
-        text: past.suite.clone(),
-        folder: args.suite_folder.clone().unwrap_or_else(|| PathBuf::from(&run.suite_folder)),
-        environment: run.environment.clone(),
-        sets: run.overrides.clone(),
-        lookup: variable,
-        engine,
-        cores: 1,
-        workers: Some(1),
-        allow_native: false,
-    };
-    let mut suite = input.suite(&[]).map_err(|refused| refuse(&refused.diagnostics))?;
-    let left = past.scenarios();
-    keep_scenarios(&mut suite, &left);
-    if suite.scenarios.len() < left.len() {
-        let there: Vec<&str> = suite.scenarios.iter().map(|scenario| scenario.plugin.name.value.as_str()).collect();
-        let gone = left.iter().filter(|name| !there.contains(&name.as_str())).cloned().collect::<Vec<_>>().join("`, `");
-        return Err(usage(&format!(
-            "the suite in {} has no scenario `{gone}` any more; set the same variables as in the run",
-            input.name
-        )));
+    let mut input = past.suite_input(folder, engine, variable);
+    if let Some(folder) = &args.suite_folder {
+        input.folder.clone_from(folder);
     }
-    input.plan_of(suite).await.map_err(|refused| {
-        let exit = refuse(&refused.diagnostics);
-        terminal::note(
-            "the suite's files are looked for where they were in the run; --suite-folder names another place",
-        );
-        if refused.plugins_only { Exit::NotReady } else { exit }
+    input.replan_scenarios(&past.scenarios()).await.map_err(|error| match error {
+        ReplanError::Suite(diagnostics) => refuse(&diagnostics),
+        ReplanError::Gone { .. } => usage(&error.to_string()),
+        ReplanError::Plan(refused) => {
+            let exit = refuse(&refused.diagnostics);
+            terminal::note(
+                "the suite's files are looked for where they were in the run; --suite-folder names another place",
+            );
+            if refused.plugins_only { Exit::NotReady } else { exit }
+        }
     })
 }

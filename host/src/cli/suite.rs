@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use kperf_plan::{Plan, SuiteInput, plural};
+use kperf_plan::{Plan, PlanError, SuiteInput, plural};
 use kperf_plugin::OutboxError;
 use kperf_results::{Exit, MatrixError, ReportError, RunFolder};
 use kperf_run::{
     Interrupts, MakeSink, MatrixOptions, MatrixPlan, MatrixRunError, ResendError, Results, RunError, RunOptions,
 };
-use kperf_suite::{Diagnostics, Source};
+use kperf_suite::Diagnostics;
 
 use super::{DisplayArgs, ReportArgs, RunArgs, SuiteArgs, block_on, convert, engine, logging};
 use crate::servers::BuiltIn;
@@ -284,35 +284,21 @@ async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Planned, Exit
     };
     let suite = match input.suite(&[]) {
         Ok(suite) => suite,
-        Err(refused) => return Err(refuse_all(&input, &refused.diagnostics).await),
+        Err(diagnostics) => return Err(refuse(&input.all_mistakes(&diagnostics).await)),
     };
     let of_cells = suite.cells.clone();
-    let refused = |diagnostics: &Diagnostics, plugins_only: bool| {
-        let exit = refuse(diagnostics);
-        if plugins_only { Exit::NotReady } else { exit }
+    let refused = |error: &PlanError| {
+        let exit = refuse(&error.diagnostics);
+        if error.plugins_only { Exit::NotReady } else { exit }
     };
-    let plan = input.plan_of(suite).await.map_err(|it| refused(&it.diagnostics, it.plugins_only))?;
+    let plan = input.plan_of(suite).await.map_err(|error| refused(&error))?;
     let Some(of_cells) = of_cells else { return Ok(Planned::Run(Box::new(plan))) };
-    let matrix = MatrixPlan::make(input, plan, of_cells).await.map_err(|(it, cell)| {
-        let exit = refused(&it.diagnostics, it.plugins_only);
+    let matrix = MatrixPlan::make(input, plan, of_cells).await.map_err(|(error, cell)| {
+        let exit = refused(&error);
         terminal::note(&format!("\nin the cell {cell}"));
         exit
     })?;
     Ok(Planned::Matrix(Box::new(matrix)))
-}
-
-/// Shows the mistakes of a suite, and those that only its plugins reveal.
-async fn refuse_all(input: &SuiteInput, diagnostics: &Diagnostics) -> Exit {
-    let source = Source { name: &input.name, text: &input.text };
-    let options = kperf_suite::LoadOptions {
-        environment: input.environment.as_deref(),
-        sets: &input.sets,
-        lookup: &input.lookup,
-    };
-    let uses = kperf_suite::plugin_uses(source, &options);
-    let mut all = kperf_plan::examine(&uses, &input.folder, &input.engine).await;
-    all.extend(diagnostics.iter().cloned());
-    refuse(&Diagnostics::new(diagnostics.sources().clone(), all))
 }
 
 /// A variable of the process environment.

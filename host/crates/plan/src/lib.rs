@@ -1,21 +1,28 @@
-//! From a suite to a plan: plugins loaded, their parameters checked, files and credentials found.
+//! From a suite to a plan: plugins loaded, their parameters checked, files found; then the credentials that the plan uses, and where
+//! its targets are.
 //!
-//! In comes a [`kperf_suite::Suite`]; out comes a [`Plan`] with nothing left to find out but what the target and the machine say,
-//! or every mistake with its place. Up to here nothing runs and no traffic is sent.
+//! In comes a [`SuiteInput`]; out comes a [`Plan`] with nothing left to find out but what the target and the machine say, or every
+//! mistake with its place. [`Secrets`] and [`ResolvedTarget`] are what a run needs beside it. Up to here no plugin is called and no
+//! traffic is sent.
 //!
-//! This crate must not know how a run is made, and opens no socket: a simulated target is only marked as one.
+//! This crate must not know how a run is made, and opens no socket: a target inside the process is only marked as one, and whoever
+//! runs the plan says where it listens. The process environment is what the input's `lookup` gives.
 
 mod input;
 mod kubeconfig;
-mod native;
+mod load_text;
 mod params;
+mod plan;
 mod planner;
+mod replan;
 mod secrets;
-mod targets;
+mod show;
+mod target;
 
-pub use input::{SuiteInput, keep_reporters, keep_scenarios};
-pub use kubeconfig::Cluster;
-pub use native::PlannedNative;
-pub use params::Checked;
-pub use planner::{Part, Plan, PlannedScenario, PlannedThreshold, Refused, describe, examine, make, plural};
-pub use secrets::{Secrets, wrong_urls};
+pub use input::SuiteInput;
+pub use load_text::{describe, plural};
+pub use params::CheckedParams;
+pub use plan::{Lookup, Plan, PlanError, PlannedNative, PlannedPlugin, PlannedScenario, PlannedThreshold};
+pub use replan::ReplanError;
+pub use secrets::Secrets;
+pub use target::{Endpoints, ResolvedTarget, TargetAddress, TargetError, TlsMaterial};

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use kperf_metrics::{MetricDef, MetricKind, Unit};
 use kperf_suite::{Diagnostic, Params, Span};
@@ -12,51 +13,56 @@ use serde_json::{Map, Value};
 
 /// Parameters that match their schema.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Checked {
+pub struct CheckedParams {
     /// The parameters with the schema's defaults, as JSON text.
     pub json: String,
-    /// The files that they name: as written, and where they are.
+    /// The files that they name: by what is written, where they are.
     pub files: BTreeMap<String, PathBuf>,
-    /// The credentials that they name.
+    /// The names of the credentials that they ask for.
     pub credentials: BTreeSet<String>,
     /// The metrics that they declare.
     pub metrics: Vec<MetricDef>,
 }
 
 /// Metrics that are known already, by name.
-pub type KnownMetrics = BTreeMap<Arc<str>, MetricDef>;
+pub(crate) type KnownMetrics = BTreeMap<Arc<str>, MetricDef>;
 
 /// What parameters are checked against beside their schema.
-pub struct Surroundings<'a> {
-    /// What paths are relative to.
+pub(crate) struct ParamsContext<'a> {
+    /// The folder that paths are relative to.
     pub folder: &'a Path,
     /// The names of the suite's credentials, if they are known.
     pub credentials: Option<&'a [String]>,
-    /// What metrics that are declared must agree with.
+    /// Metrics that those of the parameters must agree with where they have the same name.
     pub metrics: &'a KnownMetrics,
+}
+
+/// Why a parameter can't declare a metric.
+#[derive(Debug, thiserror::Error)]
+enum MetricError {
+    #[error("`{0}` is no metric name: lower-case letters, digits and `_`, at most 64, no digit first")]
+    Name(String),
+    #[error("there is no kind of metric `{0}`")]
+    Kind(String),
+    #[error("there is no unit `{0}`")]
+    Unit(String),
+    #[error(
+        "`{}` is already a {} in unit `{}`, it can't be a {} in unit `{}` too; give it another name",
+        .new.name, .known.kind, .known.unit, .new.kind, .new.unit
+    )]
+    Taken { known: MetricDef, new: MetricDef },
 }
 
 /// Checks `params` against `schema`.
 ///
 /// # Errors
 /// Every mistake, each with its place; `fallback` stands for what has no place of its own.
-pub fn check(
+pub(crate) fn check(
     params: &Params,
     schema: &Value,
-    surroundings: &Surroundings<'_>,
+    context: &ParamsContext<'_>,
     fallback: Span,
-) -> Result<Checked, Vec<Diagnostic>> {
-    let place = |pointer: &str| {
-        // What is missing has no place; the table that should hold it does.
-        let mut pointer = pointer;
-        loop {
-            match (params.locate(pointer), pointer.rfind('/')) {
-                (Some(span), _) => return span,
-                (None, Some(end)) => pointer = pointer.get(..end).unwrap_or_default(),
-                (None, None) => return fallback,
-            }
-        }
-    };
+) -> Result<CheckedParams, Vec<Diagnostic>> {
     let validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
         Err(error) => {
@@ -64,46 +70,28 @@ pub fn check(
             return Err(vec![Diagnostic::new(fallback, message).help("tell the plugin's author")]);
         }
     };
+    let places = Places { params, fallback };
     let mut value = Value::Object(params.json().clone());
     fill(&mut value, schema);
     read_variables(&mut value, params, &validator);
-    let mut findings: Vec<Diagnostic> = validator
-        .iter_errors(&value)
-        .flat_map(|error| {
-            let pointer = error.instance_path().to_string();
-            match error.kind() {
-                ValidationErrorKind::AdditionalProperties { unexpected } => {
-                    let known = properties_at(schema, &error.schema_path().to_string());
-                    let finding = |key: &String| {
-                        let span = params.locate_key(&format!("{pointer}/{}", escape(key)));
-                        Diagnostic::new(
-                            span.unwrap_or_else(|| place(&pointer)),
-                            format!("the plugin has no parameter `{key}` here"),
-                        )
-                        .help(kperf_suite::suggestion(key, known.iter().map(String::as_str)))
-                    };
-                    unexpected.iter().map(finding).collect::<Vec<_>>()
-                }
-                _ => vec![Diagnostic::new(place(&pointer), error.to_string())],
-            }
-        })
-        .collect();
+    let mut diagnostics: Vec<Diagnostic> =
+        validator.iter_errors(&value).flat_map(|error| of_schema(&error, schema, &places)).collect();
     let mut files = BTreeMap::new();
     collect("path", &value, schema, String::new(), &mut |pointer, path| {
-        let found = surroundings.folder.join(path);
+        let found = context.folder.join(path);
         if found.is_file() {
             files.insert(path.to_owned(), found);
         } else {
             let message = format!("there is no file `{path}`");
-            findings.push(Diagnostic::new(place(pointer), message).help("paths are relative to the suite"));
+            diagnostics.push(Diagnostic::new(places.value(pointer), message).help("paths are relative to the suite"));
         }
     });
     let mut credentials = BTreeSet::new();
     collect("credential", &value, schema, String::new(), &mut |pointer, name| {
         credentials.insert(name.to_owned());
-        if surroundings.credentials.is_some_and(|known| !known.iter().any(|it| it == name)) {
+        if context.credentials.is_some_and(|known| !known.iter().any(|it| it == name)) {
             // It may be the secret itself, which must not be repeated.
-            findings.push(Diagnostic::new(place(pointer), "this is no name of a credential").help(
+            diagnostics.push(Diagnostic::new(places.value(pointer), "this is no name of a credential").help(
                 "put the secret into an environment variable, add `[credentials.NAME]` with `env = \"..\"`, and write that name",
             ));
         }
@@ -112,27 +100,60 @@ pub fn check(
     collect_metrics(&value, schema, String::new(), &mut |pointer, name, declared| match metric(
         name,
         declared,
-        surroundings.metrics,
+        context.metrics,
     ) {
         Ok(metric) => metrics.push(metric),
-        Err(message) => {
-            let span = params.locate_key(pointer).unwrap_or_else(|| place(pointer));
-            findings.push(Diagnostic::new(span, message));
-        }
+        Err(error) => diagnostics.push(Diagnostic::new(places.key(pointer), error.to_string())),
     });
-    if findings.is_empty() {
-        Ok(Checked { json: value.to_string(), files, credentials, metrics })
+    if diagnostics.is_empty() {
+        Ok(CheckedParams { json: value.to_string(), files, credentials, metrics })
     } else {
-        Err(findings)
+        Err(diagnostics)
     }
 }
 
-/// A metric that a parameter declares; the error says why it can't be one.
-fn metric(name: &str, declared: &Value, known: &KnownMetrics) -> Result<MetricDef, String> {
+/// Where values and keys stand in the suite, by JSON pointer (RFC 6901).
+struct Places<'a> {
+    params: &'a Params,
+    fallback: Span,
+}
+
+impl Places<'_> {
+    /// What is missing has no place; the table that should hold it does.
+    fn value(&self, mut pointer: &str) -> Span {
+        loop {
+            match (self.params.locate(pointer), pointer.rfind('/')) {
+                (Some(span), _) => return span,
+                (None, Some(end)) => pointer = pointer.get(..end).unwrap_or_default(),
+                (None, None) => return self.fallback,
+            }
+        }
+    }
+
+    fn key(&self, pointer: &str) -> Span {
+        self.params.locate_key(pointer).unwrap_or_else(|| self.value(pointer))
+    }
+}
+
+/// What a schema says is wrong; each key that should not be there is a mistake of its own.
+fn of_schema(error: &ValidationError<'_>, schema: &Value, places: &Places<'_>) -> Vec<Diagnostic> {
+    let pointer = error.instance_path().to_string();
+    let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else {
+        return vec![Diagnostic::new(places.value(&pointer), error.to_string())];
+    };
+    let known = properties_at(schema, &error.schema_path().to_string());
+    let diagnostic = |key: &String| {
+        let span = places.key(&format!("{pointer}/{}", escape(key)));
+        Diagnostic::new(span, format!("the plugin has no parameter `{key}` here"))
+            .help(kperf_suite::suggestion(key, known.iter().map(String::as_str)))
+    };
+    unexpected.iter().map(diagnostic).collect()
+}
+
+/// A metric that a parameter declares.
+fn metric(name: &str, declared: &Value, known: &KnownMetrics) -> Result<MetricDef, MetricError> {
     if !kperf_plugin::is_metric_name(name) {
-        return Err(format!(
-            "`{name}` is no metric name: lower-case letters, digits and `_`, at most 64, no digit first"
-        ));
+        return Err(MetricError::Name(name.to_owned()));
     }
     let text = |key: &str| declared.get(key).and_then(Value::as_str);
     let kind = match text("kind") {
@@ -140,21 +161,20 @@ fn metric(name: &str, declared: &Value, known: &KnownMetrics) -> Result<MetricDe
         Some("counter") => MetricKind::Counter,
         Some("rate") => MetricKind::Rate,
         Some("distribution") => MetricKind::Distribution,
-        Some(other) => return Err(format!("there is no kind of metric `{other}`")),
+        Some(other) => return Err(MetricError::Kind(other.to_owned())),
     };
     let unit = match text("unit") {
         None | Some("none") => Unit::None,
         Some("seconds") => Unit::Seconds,
         Some("bytes") => Unit::Bytes,
         Some("ratio") => Unit::Ratio,
-        Some(other) => return Err(format!("there is no unit `{other}`")),
+        Some(other) => return Err(MetricError::Unit(other.to_owned())),
     };
     let new = MetricDef::new(name, kind, unit, text("description").unwrap_or_default());
     match known.get(name) {
-        Some(known) if (known.kind, known.unit) != (kind, unit) => Err(format!(
-            "`{name}` is already a {} in unit `{}`, it can't be a {kind} in unit `{unit}` too; give it another name",
-            known.kind, known.unit
-        )),
+        Some(known) if (known.kind, known.unit) != (kind, unit) => {
+            Err(MetricError::Taken { known: known.clone(), new })
+        }
         _ => Ok(new),
     }
 }
@@ -273,7 +293,7 @@ mod tests {
             Source { name: "suite.toml", text: &text },
             &LoadOptions { environment: None, sets: &[], lookup: &lookup },
         )
-        .unwrap_or_else(|findings| panic!("{}", findings.render(false)))
+        .unwrap_or_else(|diagnostics| panic!("{}", diagnostics.render(false)))
     }
 
     fn schema() -> Value {
@@ -296,19 +316,19 @@ mod tests {
         })
     }
 
-    fn checked(params: &str) -> Result<Checked, Vec<String>> {
+    fn checked(params: &str) -> Result<CheckedParams, Vec<String>> {
         let suite = scenario(params);
         let plugin = &suite.scenarios[0].plugin;
         let credentials = ["pager".to_owned()];
         let metrics = [MetricDef::new("taken", MetricKind::Counter, Unit::None, "")];
         let metrics = metrics.map(|def| (Arc::clone(&def.name), def)).into();
-        let surroundings = Surroundings {
+        let context = ParamsContext {
             folder: Path::new(env!("CARGO_MANIFEST_DIR")),
             credentials: Some(&credentials),
             metrics: &metrics,
         };
-        check(&plugin.params, &schema(), &surroundings, plugin.span).map_err(|findings| {
-            findings.iter().map(|it| format!("{}: {}", suite.sources.slice(it.span), it.message)).collect()
+        check(&plugin.params, &schema(), &context, plugin.span).map_err(|diagnostics| {
+            diagnostics.iter().map(|it| format!("{}: {}", suite.sources.slice(it.span), it.message)).collect()
         })
     }
 
@@ -327,11 +347,11 @@ mod tests {
 
     #[test]
     fn every_mistake_has_its_place() {
-        let findings =
+        let diagnostics =
             checked("cuont = 1\ncount = \"many\"\nsteps = [{ weight = 2 }]\nfile = \"no/such\"").unwrap_err();
-        assert_eq!(findings.len(), 4, "{findings:#?}");
+        assert_eq!(diagnostics.len(), 4, "{diagnostics:#?}");
         for start in ["cuont: ", "\"many\": ", "{ weight = 2 }: ", "\"no/such\": "] {
-            assert!(findings.iter().any(|finding| finding.starts_with(start)), "{start} in {findings:#?}");
+            assert!(diagnostics.iter().any(|it| it.starts_with(start)), "{start} in {diagnostics:#?}");
         }
     }
 
@@ -339,8 +359,8 @@ mod tests {
     fn credentials_are_named_and_never_written() {
         let credentials = checked("key = \"pager\"").unwrap().credentials;
         assert_eq!(credentials.iter().collect::<Vec<_>>(), ["pager"]);
-        let findings = checked("key = \"0123456789abcdef0123456789abcdef\"").unwrap_err();
-        assert_eq!(findings, ["\"0123456789abcdef0123456789abcdef\": this is no name of a credential"]);
+        let diagnostics = checked("key = \"0123456789abcdef0123456789abcdef\"").unwrap_err();
+        assert_eq!(diagnostics, ["\"0123456789abcdef0123456789abcdef\": this is no name of a credential"]);
     }
 
     #[test]
@@ -362,9 +382,9 @@ mod tests {
 
     #[test]
     fn a_metric_that_can_not_be_one_is_named_at_its_key() {
-        let findings = checked("metrics.Depth = {}\nmetrics.taken = { unit = \"seconds\" }").unwrap_err();
-        assert_eq!(findings.len(), 2, "{findings:#?}");
-        assert!(findings[0].starts_with("Depth: `Depth` is no metric name"), "{findings:#?}");
-        assert!(findings[1].starts_with("taken: `taken` is already a counter"), "{findings:#?}");
+        let diagnostics = checked("metrics.Depth = {}\nmetrics.taken = { unit = \"seconds\" }").unwrap_err();
+        assert_eq!(diagnostics.len(), 2, "{diagnostics:#?}");
+        assert!(diagnostics[0].starts_with("Depth: `Depth` is no metric name"), "{diagnostics:#?}");
+        assert!(diagnostics[1].starts_with("taken: `taken` is already a counter"), "{diagnostics:#?}");
     }
 }

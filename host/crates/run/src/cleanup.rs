@@ -3,16 +3,17 @@
 //! In come a run's folder and the plan that its suite makes today; out goes what is gone and what is left. The same plugin
 //! has to find the same target again: whatever differs from the run is refused, unless the user insists.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use kperf_metrics::Tags;
-use kperf_plan::{Plan, PlannedScenario, Secrets};
-use kperf_plugin::{Incidents, Ledger, LedgerError, Runner, WrongWorld};
-use kperf_results::{RemovalProgress, Removed, RunFolder, RunHeader};
+use kperf_plan::{Lookup, Plan, PlannedScenario, Secrets, SuiteInput, TargetAddress};
+use kperf_plugin::{Engine, Incidents, Ledger, LedgerError, Runner, WrongWorld};
+use kperf_results::{RemovalProgress, Removed, RunFolder, RunHeader, RunInfo};
 use kperf_suite::{Diagnostics, Scenario};
 use tokio::sync::watch;
 
-use crate::header::{SIMULATED, target_of};
+use crate::header::target_of;
 use crate::phases::remove;
 use crate::run::adapt;
 use crate::session::{EnvironmentError, Session};
@@ -70,6 +71,12 @@ impl Past {
         Ok(Self { header, suite, ledger })
     }
 
+    /// How the run's suite is read again, with the same environment and overrides; its files are looked for where they were.
+    #[must_use]
+    pub fn suite_input(&self, folder: &RunFolder, engine: Engine, lookup: Lookup) -> SuiteInput {
+        suite_input(folder, &self.header.run, self.suite.clone(), engine, lookup)
+    }
+
     /// The scenarios of which something is left.
     #[must_use]
     pub fn scenarios(&self) -> Vec<String> {
@@ -82,7 +89,8 @@ impl Past {
     /// When the ledger can't be read or written.
     pub fn forget_simulated(&self) -> Result<usize, CleanupError> {
         let mut gone = 0;
-        let simulated = self.header.scenarios.iter().filter(|it| it.target.as_deref() == Some(SIMULATED));
+        let simulated =
+            self.header.scenarios.iter().filter(|it| it.target.as_deref() == Some(TargetAddress::SIMULATED));
         for scenario in simulated {
             let book = self.ledger.book(&scenario.name);
             for entry in book.entries()? {
@@ -95,10 +103,10 @@ impl Past {
 
     /// What differs from the run, if anything does.
     fn difference(&self, plan: &Plan, scenario: &PlannedScenario, of: &Scenario) -> Option<String> {
-        let name = &scenario.part.name;
-        let digest = format!("sha256:{}", scenario.part.plugin.digest());
+        let name = &scenario.plugin.name;
+        let digest = format!("sha256:{}", scenario.plugin.component.digest());
         if !self.header.run.plugins.iter().any(|plugin| plugin.digest == digest) {
-            let plugin = scenario.part.plugin.description();
+            let plugin = scenario.plugin.component.description();
             let then = self.header.run.plugins.iter().find(|it| it.name == plugin.name);
             let then = then.map_or_else(|| "another one".to_owned(), |it| format!("{} ({})", it.version, it.digest));
             return Some(format!(
@@ -107,11 +115,33 @@ impl Past {
             ));
         }
         let then = self.header.scenarios.iter().find(|it| it.name == *name)?.target.clone();
-        let now = target_of(plan, of);
+        let now = target_of(plan, of).map(|target| target.to_string());
         (then != now).then(|| {
             let text = |target: Option<String>| target.unwrap_or_else(|| "none".to_owned());
             format!("{name}: the target is {} now, and was {} in the run", text(now), text(then))
         })
+    }
+}
+
+/// How the suite of an earlier run is read again.
+pub(crate) fn suite_input(
+    folder: &RunFolder,
+    run: &RunInfo,
+    text: String,
+    engine: Engine,
+    lookup: Lookup,
+) -> SuiteInput {
+    SuiteInput {
+        name: folder.suite().display().to_string(),
+        text,
+        folder: PathBuf::from(&run.suite_folder),
+        environment: run.environment.clone(),
+        sets: run.overrides.clone(),
+        lookup,
+        engine,
+        cores: 1,
+        workers: Some(1),
+        allow_native: false,
     }
 }
 
@@ -139,14 +169,14 @@ pub async fn clean_up(
     let (_stop, stopped) = watch::channel(false);
     let mut outcomes = Vec::new();
     for (planned, scenario) in scenarios() {
-        let name = planned.part.name.clone();
+        let name = planned.plugin.name.clone();
         let tags = Tags::new([("scenario", name.as_str())]);
-        let (mut context, threads) = session.environment(&planned.part, &scenario.plugin, tags)?;
+        let (mut context, threads) = session.environment(&planned.plugin, &scenario.plugin, tags)?;
         adapt(&mut context, scenario, planned);
         let ledger = past.ledger.book(&name);
         context.ledger = Some(Arc::clone(&ledger));
         let worker = threads.worker(stopped.clone(), false)?;
-        let runner = Runner::new(&planned.part.plugin, worker, Arc::new(context))?;
+        let runner = Runner::new(&planned.plugin.component, worker, Arc::new(context))?;
         let removed = tokio::select! {
             removed = remove(&runner, &ledger, &name, tell) => removed?,
             never = secrets.keep_fresh() => match never {},

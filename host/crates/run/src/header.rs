@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use kperf_metrics::Severity;
-use kperf_plan::{Plan, PlannedScenario, Secrets, describe};
+use kperf_plan::{Plan, PlannedScenario, Secrets, TargetAddress, describe};
 use kperf_results::{
     CellInfo, Machine, PluginInfo, RunHeader, RunInfo, ScenarioInfo, SeverityInfo, Status, commit_of, digest_of,
     instant,
 };
-use kperf_suite::{Address, Scenario, TargetRef};
+use kperf_suite::Scenario;
 
 use crate::clock::unix_ns;
 use crate::tables;
@@ -17,13 +17,13 @@ use crate::tables;
 pub(crate) fn header(plan: &Plan, secrets: &Secrets, cell: Option<CellInfo>) -> RunHeader {
     let start_unix_ns = unix_ns();
     let mut plugins: Vec<PluginInfo> = Vec::new();
-    for part in plan.parts() {
-        let description = part.plugin.description();
+    for planned in plan.plugins() {
+        let description = planned.component.description();
         let info = PluginInfo {
             name: description.name.clone(),
             version: description.version.clone(),
-            digest: format!("sha256:{}", part.plugin.digest()),
-            source: part.source.clone(),
+            digest: format!("sha256:{}", planned.component.digest()),
+            source: planned.source.clone(),
         };
         if !plugins.contains(&info) {
             plugins.push(info);
@@ -76,7 +76,7 @@ pub(crate) fn header(plan: &Plan, secrets: &Secrets, cell: Option<CellInfo>) -> 
 
 /// Of thresholds whose severity is not the usual one.
 fn severities(plan: &Plan) -> Vec<SeverityInfo> {
-    let of_scenarios = plan.scenarios.iter().map(|it| (it.part.name.as_str(), &it.thresholds));
+    let of_scenarios = plan.scenarios.iter().map(|it| (it.plugin.name.as_str(), &it.thresholds));
     let all = of_scenarios.chain([("", &plan.thresholds)]);
     all.flat_map(|(scenario, thresholds)| {
         let unusual = thresholds.iter().filter(|it| it.severity != Severity::default());
@@ -97,31 +97,20 @@ fn run_id(start: &str, unix_ns: u64) -> String {
     format!("{day}-{time}-{:04x}", spread.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48)
 }
 
-/// What stands for the target that is inside the host.
-pub(crate) const SIMULATED: &str = "simulated";
-
-/// Where a scenario's requests go, for people and for a later cleanup.
-pub(crate) fn target_of(plan: &Plan, scenario: &Scenario) -> Option<String> {
-    match &scenario.plugin.target.as_ref()?.value {
-        TargetRef::Simulated => Some(SIMULATED.to_owned()),
-        TargetRef::Named(name) => Some(match &plan.suite.targets.get(name)?.address {
-            Address::Simulated => SIMULATED.to_owned(),
-            Address::Double(double) => double.word().to_owned(),
-            Address::Secret(name) => format!("the URL in {}", name.value),
-            address @ (Address::Url(_) | Address::Cluster(_)) => address.base_url()?.to_owned(),
-        }),
-    }
+/// Where a scenario's requests go; none if it has no target.
+pub(crate) fn target_of<'a>(plan: &'a Plan, scenario: &Scenario) -> Option<TargetAddress<'a>> {
+    plan.address(&scenario.plugin.target.as_ref()?.value)
 }
 
 fn scenario_info(plan: &Plan, scenario: &PlannedScenario, of: &Scenario) -> ScenarioInfo {
     ScenarioInfo {
-        name: scenario.part.name.clone(),
-        plugin: scenario.part.plugin.description().name.clone(),
-        mode: scenario.part.mode.clone(),
+        name: scenario.plugin.name.clone(),
+        plugin: scenario.plugin.component.description().name.clone(),
+        mode: scenario.plugin.mode.clone(),
         executor: describe(&scenario.schedule.executor),
         open_model: scenario.schedule.executor.is_open(),
         workers: scenario.workers as usize,
-        target: target_of(plan, of),
+        target: target_of(plan, of).map(|it| it.to_string()),
         spread: of.spread.clone(),
         thresholds: scenario.thresholds.iter().map(|threshold| threshold.text.clone()).collect(),
         criteria: scenario

@@ -4,21 +4,18 @@
 //! where each reporter's messages go, and with which credentials, which are looked up anew. No plugin is asked for anything.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kperf_metrics::Tags;
-use kperf_plan::{Plan, Refused, Secrets, SuiteInput, keep_reporters};
+use kperf_plan::{Lookup, Plan, Secrets};
 use kperf_plugin::{Delivery, Engine, Incidents, Letter, Outbox, OutboxError, Resender};
 use kperf_results::{RunFolder, RunInfo, matrix_state};
 use kperf_suite::Diagnostics;
 use tokio::sync::watch;
 
+use crate::cleanup::suite_input;
 use crate::session::{EnvironmentError, Session};
-
-/// Looks up a variable of the process environment.
-type Lookup = fn(&str) -> Option<String>;
 
 /// How long each message is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,27 +81,13 @@ async fn planned(
     engine: &Engine,
     lookup: Lookup,
 ) -> Result<Plan, ResendError> {
-    let path = folder.suite();
-    let text = std::fs::read_to_string(&path).map_err(|error| ResendError::NoRun {
+    let text = std::fs::read_to_string(folder.suite()).map_err(|error| ResendError::NoRun {
         dir: folder.path().display().to_string(),
         why: format!("suite.toml: {error}"),
     })?;
-    let input = SuiteInput {
-        name: path.display().to_string(),
-        text,
-        folder: PathBuf::from(&run.suite_folder),
-        environment: run.environment.clone(),
-        sets: run.overrides.clone(),
-        lookup,
-        engine: engine.clone(),
-        cores: 1,
-        workers: Some(1),
-        allow_native: false,
-    };
-    let refused = |refused: Refused| ResendError::Suite(refused.diagnostics);
-    let mut suite = input.suite(&[]).map_err(refused)?;
-    keep_reporters(&mut suite, &letters.iter().map(|letter| letter.reporter.as_str()).collect());
-    input.plan_of(suite).await.map_err(refused)
+    let reporters = letters.iter().map(|letter| letter.reporter.as_str()).collect();
+    let input = suite_input(folder, run, text, engine.clone(), lookup);
+    input.replan_reporters(&reporters).await.map_err(|error| ResendError::Suite(error.diagnostics))
 }
 
 async fn send(
@@ -120,14 +103,14 @@ async fn send(
     let (_stop, stopped) = watch::channel(false);
     let (_until, until) = watch::channel(Some(Instant::now() + TOGETHER));
     let mut senders = BTreeMap::new();
-    for (part, reporter) in plan.reporters.iter().zip(&plan.suite.reporters) {
-        let environment = session.environment(part, &reporter.plugin, Tags::default());
+    for (planned, reporter) in plan.reporters.iter().zip(&plan.suite.reporters) {
+        let environment = session.environment(planned, &reporter.plugin, Tags::default());
         let sender = environment.and_then(|(mut context, threads)| {
             context.delivery = Some(Delivery { outbox: Arc::clone(&outbox), patience: PATIENCE, until: until.clone() });
             let worker = threads.worker(stopped.clone(), false)?;
-            Ok(Resender::new(&part.plugin, worker, Arc::new(context)))
+            Ok(Resender::new(&planned.component, worker, Arc::new(context)))
         });
-        senders.insert(part.name.as_str(), sender);
+        senders.insert(planned.name.as_str(), sender);
     }
     let mut resent = Resent::default();
     for letter in letters {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kperf_metrics::{Registry, Tags};
-use kperf_plan::{Plan, PlannedScenario, Secrets};
+use kperf_plan::{Plan, PlannedScenario, Secrets, TargetAddress};
 use kperf_plugin::{Isolation, Ledger, Outbox, PluginContext, Runner};
 use kperf_results::{CellInfo, End, Exit, Phase, RunEvent, RunFolder, Sink, SinkError, Summary, finish_live};
 use kperf_suite::Scenario;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::clock::unix_ns;
 use crate::error::RunError;
-use crate::header::{SIMULATED, header, target_of};
+use crate::header::{header, target_of};
 use crate::interrupts::Interrupts;
 use crate::listeners::{Attaching, Terms, Until};
 use crate::monitor::LoadEnd;
@@ -267,19 +267,19 @@ impl Run<'_> {
             .enumerate()
             .map(|(place, (plan, scenario))| {
                 let tags = Tags::new(scenario.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())))
-                    .with("scenario", &plan.part.name);
-                let environment = session.environment(&plan.part, &scenario.plugin, tags);
+                    .with("scenario", &plan.plugin.name);
+                let environment = session.environment(&plan.plugin, &scenario.plugin, tags);
                 let (mut context, threads) = environment.map_err(|error| error.to_string())?;
                 adapt(&mut context, scenario, plan);
-                let ledger = self.ledger.book(&plan.part.name);
+                let ledger = self.ledger.book(&plan.plugin.name);
                 context.ledger = Some(Arc::clone(&ledger));
                 context.tables = Some(tables::first(self.plan, place));
                 let context = Arc::new(context);
                 // Preflight, setup and teardown are no load: their samples go nowhere.
                 let worker = threads.worker(stopped.clone(), false).map_err(|error| error.to_string())?;
                 let records = worker.records.clone();
-                let runner =
-                    Runner::new(&plan.part.plugin, worker, Arc::clone(&context)).map_err(|error| error.to_string())?;
+                let runner = Runner::new(&plan.plugin.component, worker, Arc::clone(&context))
+                    .map_err(|error| error.to_string())?;
                 Ok(PreparedScenario { plan, context, threads, runner, ledger, records, setup: SetupState::NotCalled })
             })
             .collect()
@@ -310,7 +310,8 @@ impl Run<'_> {
     /// How many things are still on targets that outlive this process.
     fn left(&self) -> usize {
         let scenarios = self.plan.suite.scenarios.iter();
-        let lasting = scenarios.filter(|it| target_of(self.plan, it).is_some_and(|target| target != SIMULATED));
+        let lasting =
+            scenarios.filter(|it| target_of(self.plan, it).is_some_and(|target| target != TargetAddress::Simulated));
         lasting.map(|it| self.ledger.book(&it.plugin.name.value).open()).sum()
     }
 }

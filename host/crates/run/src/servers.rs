@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
-use kperf_plan::Plan;
+use kperf_plan::{Endpoints, Plan};
 use kperf_plugin::Redactor;
 use kperf_results::RunFolder;
 use kperf_suite::{Double, Simulated};
@@ -65,14 +65,12 @@ impl RunningServers {
         Ok(Self { simulated, doubles })
     }
 
-    /// Where the simulated server listens, if it runs.
-    pub(crate) fn simulated(&self) -> Option<String> {
-        self.simulated.as_ref().map(|server| server.url())
-    }
-
-    /// Where the doubles listen.
-    pub(crate) fn doubles(&self) -> BTreeMap<Double, String> {
-        self.doubles.iter().map(|(which, server)| (*which, server.url())).collect()
+    /// Where they listen.
+    pub(crate) fn endpoints(&self) -> Endpoints {
+        Endpoints {
+            simulated: self.simulated.as_ref().map(|server| server.url()),
+            doubles: self.doubles.iter().map(|(which, server)| (*which, server.url())).collect(),
+        }
     }
 
     /// Writes what the doubles were told, one request a line, without secrets.

@@ -4,20 +4,17 @@
 //! runs the plugin makes its own.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::Uri;
 use kperf_http::{HttpVersion, OriginConfig, Tls, TlsConfig};
 use kperf_metrics::{Registry, Shard, Tags};
-use kperf_plan::{Cluster, Part, Plan, Secrets};
-use kperf_plugin::{
-    Facts, Grants, HostGrant, Incidents, Limits, PluginContext, Records, RequestDefaults, WorkerContext,
-};
+use kperf_plan::{Endpoints, Plan, PlannedPlugin, Secrets, TargetError, TlsMaterial};
+use kperf_plugin::{Facts, Grants, HostGrant, Incidents, Limits, PluginContext, Records, WorkerContext};
 use kperf_results::RunFolder;
 use kperf_schedule::Rate;
-use kperf_suite::{Address, Double, Located, PluginUse, Suite, Target, TargetRef};
+use kperf_suite::{PluginUse, Target};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -27,33 +24,12 @@ use crate::servers::RunningServers;
 /// Why a plugin can't be given what its suite says.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
-    /// The suite names a target that it does not have.
-    #[error("there is no target `{0}`")]
-    NoTarget(String),
-    /// The target was inside a process that has ended.
-    #[error("`{0}` ended with the run")]
-    Ended(&'static str),
+    /// The target is not there, or its settings can't be used.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// The target takes nothing.
     #[error("it takes no series: give it a `url`")]
     NoUrl,
-    /// The target's URL can't be used.
-    #[error("can't use the URL `{url}`: {source}")]
-    Url {
-        /// The URL, without what of it is a secret.
-        url: String,
-        /// What was said about it below.
-        source: http::uri::InvalidUri,
-    },
-    /// A file of the target can't be read.
-    #[error("can't read `{file}` of target `{target}`: {source}")]
-    File {
-        /// The file, as the suite writes it.
-        file: String,
-        /// The target's name in the suite.
-        target: String,
-        /// What was said about it below.
-        source: std::io::Error,
-    },
     /// The target's certificates can't be used.
     #[error("can't use the certificates of target `{target}`: {source}")]
     Certificates {
@@ -61,16 +37,6 @@ pub enum EnvironmentError {
         target: String,
         /// What was said about it below.
         source: kperf_http::Error,
-    },
-    /// A header of the target can't be sent.
-    #[error("can't send the header `{header}` of target `{target}`: {source}")]
-    Header {
-        /// The header's name.
-        header: String,
-        /// The target's name in the suite.
-        target: String,
-        /// What was said about it below.
-        source: http::Error,
     },
     /// The client refuses the target.
     #[error(transparent)]
@@ -124,14 +90,12 @@ impl ThreadEnvironment {
 
 /// What all plugins of a run have in common.
 pub(crate) struct Session<'a> {
-    suite: &'a Suite,
+    plan: &'a Plan,
     folder: &'a RunFolder,
     run: &'a str,
     secrets: &'a Secrets,
-    /// Where the simulated server listens, if it runs.
-    simulated: Option<String>,
-    /// Where the doubles listen that the suite uses.
-    doubles: BTreeMap<Double, String>,
+    /// Where servers inside this process listen.
+    endpoints: Endpoints,
     pub(crate) registry: Registry,
     epoch: Instant,
     pub(crate) incidents: Incidents,
@@ -153,12 +117,11 @@ impl<'a> Session<'a> {
         incidents: Incidents,
     ) -> Result<Self, EnvironmentError> {
         Ok(Self {
-            suite: &plan.suite,
+            plan,
             folder,
             run,
             secrets,
-            simulated: None,
-            doubles: BTreeMap::new(),
+            endpoints: Endpoints::default(),
             registry: Registry::default(),
             epoch: Instant::now(),
             incidents,
@@ -169,7 +132,7 @@ impl<'a> Session<'a> {
 
     /// With servers inside this process as targets.
     pub(crate) fn with_servers(self, servers: &RunningServers) -> Self {
-        Self { simulated: servers.simulated(), doubles: servers.doubles(), ..self }
+        Self { endpoints: servers.endpoints(), ..self }
     }
 
     /// With the registry of the run.
@@ -182,80 +145,57 @@ impl<'a> Session<'a> {
         &self.secrets.redactor
     }
 
-    /// What a part of the plan may do and use, and what its threads need. `tags` go on all its samples.
+    /// What a plugin of the plan may do and use, and what its threads need. `tags` go on all its samples.
     ///
     /// # Errors
     /// When its target can't be used.
     pub(crate) fn environment(
         &self,
-        part: &Part,
+        planned: &PlannedPlugin,
         used: &PluginUse,
         tags: Tags,
     ) -> Result<(PluginContext, ThreadEnvironment), EnvironmentError> {
+        let credentials = used.credentials.iter().chain(&planned.params.credentials);
         let mut context = PluginContext {
-            name: part.name.as_str().into(),
-            mode: part.mode.clone(),
-            parameters: part.params.json.clone(),
-            metrics: part.params.metrics.clone(),
+            name: planned.name.as_str().into(),
+            mode: planned.mode.clone(),
+            parameters: planned.params.json.clone(),
+            metrics: planned.params.metrics.clone(),
             run: self.run.to_owned(),
-            suite: self.suite.name.clone(),
+            suite: self.plan.suite.name.clone(),
             limits: limits(&used.limits),
             tags,
-            artifacts: Some(self.folder.artifacts(&part.name)),
+            artifacts: Some(self.folder.artifacts(&planned.name)),
             grants: Grants {
                 hosts: used.allow_hosts.iter().filter_map(|host| host.to_string().parse::<HostGrant>().ok()).collect(),
-                files: part.params.files.clone().into_iter().collect(),
-                credentials: used
-                    .credentials
-                    .iter()
-                    .chain(&part.params.credentials)
-                    .filter_map(|name| Some((name.clone(), Arc::clone(self.secrets.credentials.get(name)?))))
+                files: planned.params.files.clone().into_iter().collect(),
+                credentials: credentials
+                    .filter_map(|name| Some((name.clone(), self.secrets.credential(name)?)))
                     .collect(),
                 ..Grants::default()
             },
             ..PluginContext::default()
         };
         let mut reached = None;
-        match used.target.as_ref().map(|target| &target.value) {
-            None => {}
-            Some(TargetRef::Simulated) => {
-                let url = self.simulated.clone().unwrap_or_default();
-                reached = Some((uri(&url)?, OriginConfig::default()));
-                context.target = url;
-            }
-            Some(TargetRef::Named(name)) => {
-                let target = self.suite.targets.get(name).ok_or_else(|| EnvironmentError::NoTarget(name.clone()))?;
-                let url = match &target.address {
-                    Address::Simulated => self.simulated.clone().unwrap_or_default(),
-                    Address::Double(double) => {
-                        let url = self.doubles.get(double).cloned();
-                        url.ok_or(EnvironmentError::Ended(double.word()))?
-                    }
-                    Address::Secret(name) => self.secrets.urls.get(&name.value).cloned().unwrap_or_default(),
-                    Address::Url(_) | Address::Cluster(_) => target.address.base_url().unwrap_or_default().to_owned(),
-                };
-                context.target = match &target.address {
-                    Address::Secret(_) => origin_of(&url),
-                    _ => url.clone(),
-                };
-                context.requests = requests(target)?;
-                context.grants.target_credential = target
-                    .credential
-                    .as_ref()
-                    .and_then(|credential| self.secrets.credentials.get(&credential.value).cloned())
-                    .or_else(|| self.secrets.clusters.get(name).cloned());
-                let tls = self.trust.get(name).cloned().unwrap_or_default();
-                reached = Some((uri(&url)?, origin(target, tls)));
-            }
+        if let Some(target) = &used.target {
+            let target = self.plan.resolve(&target.value, self.secrets, &self.endpoints)?;
+            let url = target.url("")?;
+            context.target = target.shown_url("");
+            let config = target.settings.map_or_else(OriginConfig::default, |settings| {
+                origin(settings, self.trust.get(&settings.name).cloned().unwrap_or_default())
+            });
+            context.grants.target = Some(url.clone());
+            context.grants.target_credential = target.credential;
+            context.requests = target.requests;
+            reached = Some((url, config));
         }
-        context.grants.target = reached.as_ref().map(|(url, _)| url.clone());
         let threads = ThreadEnvironment {
             registry: self.registry.clone(),
             epoch: self.epoch,
             incidents: self.incidents.clone(),
             facts: self.facts.clone(),
             redactor: self.secrets.redactor.clone(),
-            seed: self.suite.seed,
+            seed: self.plan.suite.seed,
             target: reached,
         };
         Ok((context, threads))
@@ -264,62 +204,25 @@ impl<'a> Session<'a> {
 
 /// Whom to trust at each of the suite's targets; read once, shared by all threads.
 fn trust(plan: &Plan) -> Result<BTreeMap<String, Tls>, EnvironmentError> {
-    let of_target = |target: &Target| match plan.clusters.get(&target.name) {
-        Some(cluster) => trust_of_cluster(&cluster.value, &target.name),
-        None => trust_of(target, &plan.folder),
-    };
-    plan.suite.targets.values().map(|target| Ok((target.name.clone(), of_target(target)?))).collect()
+    plan.suite.targets.values().map(|target| Ok((target.name.clone(), trust_of(plan, target)?))).collect()
 }
 
-/// What of a URL is no secret.
-pub(crate) fn origin_of(url: &str) -> String {
-    url::Url::parse(url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization())
-}
-
-pub(crate) fn uri(url: &str) -> Result<Uri, EnvironmentError> {
-    url.parse().map_err(|source| EnvironmentError::Url { url: url.to_owned(), source })
-}
-
-pub(crate) fn trust_of(target: &Target, folder: &Path) -> Result<Tls, EnvironmentError> {
-    let read = |path: &Located<String>| {
-        std::fs::read(folder.join(&path.value)).map_err(|source| EnvironmentError::File {
-            file: path.value.clone(),
-            target: target.name.clone(),
-            source,
-        })
-    };
-    let authorities = target.ca.as_ref().map(read).transpose()?;
-    let identity = target.client_certificate.as_ref();
-    let identity =
-        identity.map(|(certificate, key)| Ok::<_, EnvironmentError>((read(certificate)?, read(key)?))).transpose()?;
+/// Whom to trust at a target.
+pub(crate) fn trust_of(plan: &Plan, target: &Target) -> Result<Tls, EnvironmentError> {
+    let TlsMaterial { authorities, identity, insecure } = plan.tls(target)?;
+    // What most targets have is loaded once and shared.
+    if authorities.is_none() && identity.is_none() && !insecure {
+        return Ok(Tls::default());
+    }
     let config = TlsConfig {
         authorities: authorities.as_deref(),
         identity: identity.as_ref().map(|(certificate, key)| (certificate.as_slice(), key.as_slice())),
-        insecure: target.insecure,
+        insecure,
     };
-    tls(config, &target.name)
+    Tls::new(config).map_err(|source| EnvironmentError::Certificates { target: target.name.clone(), source })
 }
 
-fn trust_of_cluster(cluster: &Cluster, target: &str) -> Result<Tls, EnvironmentError> {
-    let identity = cluster.user.identity.as_ref();
-    let config = TlsConfig {
-        authorities: cluster.authorities.as_deref(),
-        identity: identity.map(|(certificate, key)| (certificate.as_slice(), key.expose().as_bytes())),
-        insecure: cluster.insecure,
-    };
-    tls(config, target)
-}
-
-fn tls(config: TlsConfig<'_>, target: &str) -> Result<Tls, EnvironmentError> {
-    // What most targets have is loaded once and shared.
-    match config {
-        TlsConfig { authorities: None, identity: None, insecure: false } => Ok(Tls::default()),
-        config => {
-            Tls::new(config).map_err(|source| EnvironmentError::Certificates { target: target.to_owned(), source })
-        }
-    }
-}
-
+/// How to talk to a target.
 pub(crate) fn origin(target: &Target, tls: Tls) -> OriginConfig {
     OriginConfig {
         tls,
@@ -333,23 +236,6 @@ pub(crate) fn origin(target: &Target, tls: Tls) -> OriginConfig {
         idle_timeout: target.idle_timeout,
         ..OriginConfig::default()
     }
-}
-
-pub(crate) fn requests(target: &Target) -> Result<RequestDefaults, EnvironmentError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &target.headers {
-        let wrong = |source| EnvironmentError::Header { header: name.clone(), target: target.name.clone(), source };
-        headers.append(
-            HeaderName::try_from(name).map_err(|error| wrong(error.into()))?,
-            HeaderValue::try_from(value).map_err(|error| wrong(error.into()))?,
-        );
-    }
-    Ok(RequestDefaults {
-        timeout: Some(target.timeout),
-        body_limit: target.body_limit.bytes(),
-        compression: target.compression,
-        headers,
-    })
 }
 
 fn limits(limits: &kperf_suite::Limits) -> Limits {

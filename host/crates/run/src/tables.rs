@@ -2,30 +2,30 @@
 
 use kperf_plugin::{ColumnType, Table};
 
-use kperf_plan::{Part, Plan};
+use kperf_plan::{Plan, PlannedPlugin};
 use kperf_results::{ColumnInfo, ColumnKind, SpanInfo, TableInfo};
 
 /// Every table, scenarios' before collectors'; a table's number is its place. Reporters come when the results are written
 /// already and keep none.
 pub(crate) fn all(plan: &Plan) -> Vec<TableInfo> {
-    parts(plan).flat_map(|part| part.plugin.description().tables.iter().map(|table| info(part, table))).collect()
+    plugins(plan).flat_map(|it| it.component.description().tables.iter().map(|table| info(it, table))).collect()
 }
 
-/// The number of the first table of a part, by the part's place among scenarios and collectors.
+/// The number of the first table of a plugin, by its place among scenarios and collectors.
 pub(crate) fn first(plan: &Plan, place: usize) -> u32 {
-    let before: usize = parts(plan).take(place).map(|part| part.plugin.description().tables.len()).sum();
+    let before: usize = plugins(plan).take(place).map(|it| it.component.description().tables.len()).sum();
     u32::try_from(before).unwrap_or(u32::MAX)
 }
 
-fn parts(plan: &Plan) -> impl Iterator<Item = &Part> {
-    plan.scenarios.iter().map(|scenario| &scenario.part).chain(&plan.collectors)
+fn plugins(plan: &Plan) -> impl Iterator<Item = &PlannedPlugin> {
+    plan.scenarios.iter().map(|scenario| &scenario.plugin).chain(&plan.collectors)
 }
 
-fn info(part: &Part, table: &Table) -> TableInfo {
+fn info(planned: &PlannedPlugin, table: &Table) -> TableInfo {
     let place = |name: &str| table.columns.iter().position(|column| column.name == name).unwrap_or(usize::MAX);
     TableInfo {
-        source: part.name.clone(),
-        plugin: part.plugin.description().name.clone(),
+        source: planned.name.clone(),
+        plugin: planned.component.description().name.clone(),
         name: table.name.clone(),
         description: table.description.clone(),
         columns: table

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use kperf_plan::{Plan, Refused, SuiteInput, plural};
+use kperf_plan::{Plan, PlanError, SuiteInput, plural};
 use kperf_results::CellInfo;
 use kperf_schedule::Pacer;
 use kperf_suite::{AxisValue, Cell, Cells};
@@ -38,7 +38,7 @@ impl MatrixPlan {
     ///
     /// # Errors
     /// What is wrong with the first cell that is, and which one it is.
-    pub async fn make(input: SuiteInput, first: Plan, cells_of: Cells) -> Result<Self, (Refused, String)> {
+    pub async fn make(input: SuiteInput, first: Plan, cells_of: Cells) -> Result<Self, (PlanError, String)> {
         let all = cells_of.cells();
         let combinations = all.len() / cells_of.repeat.max(1) as usize;
         let width = all.len().to_string().len().max(2);
@@ -51,7 +51,7 @@ impl MatrixPlan {
             let known = (cell.number as usize).checked_sub(combinations + 1).and_then(|at| cells.get(at));
             let planned = match known {
                 Some(known) => known.planned,
-                None => planned_time(&input.plan(&sets).await.map_err(|refused| (refused, label.clone()))?),
+                None => planned_time(&input.plan(&sets).await.map_err(|error| (error, label.clone()))?),
             };
             cells.push(PlannedCell { info, label, sets, planned });
         }

@@ -140,7 +140,7 @@ impl<'a> Monitor<'a> {
         let end = unix_ns();
         let begun = self.scenarios.iter().filter(|scenario| scenario.started);
         let scenarios = begun.map(|scenario| ScenarioWindow {
-            scenario: scenario.plan.part.name.clone(),
+            scenario: scenario.plan.plugin.name.clone(),
             start: self.at(scenario.plan.schedule.start),
             end: scenario.finished.map_or(end, |since| self.at(since)),
         });
@@ -231,7 +231,7 @@ impl<'a> Monitor<'a> {
     /// Judges every threshold on what there is so far, and stops the run where a breach is to do that.
     fn judge(&mut self) {
         let groups =
-            self.scenarios.iter_mut().map(|scenario| (scenario.plan.part.name.as_str(), &mut scenario.thresholds));
+            self.scenarios.iter_mut().map(|scenario| (scenario.plan.plugin.name.as_str(), &mut scenario.thresholds));
         let groups = groups.chain([("", &mut self.thresholds)]);
         let changes = self.stream.fold(|fold| judge(fold, groups, unix_ns()));
         let aborts = |state| state == ThresholdState::Aborted;

@@ -74,7 +74,7 @@ impl<'a> Watched<'a> {
             p95: None,
             thresholds: Judged::all(&plan.thresholds),
             search: CapacityController::of(
-                &plan.part.name,
+                &plan.plugin.name,
                 &plan.schedule,
                 &plan.criteria,
                 LoadOrigin { epoch, epoch_unix_ns: 0, shared, registry: registry.clone() },
@@ -93,7 +93,7 @@ impl<'a> Watched<'a> {
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.plan.part.name
+        &self.plan.plugin.name
     }
 
     pub(super) fn is_searching(&self) -> bool {

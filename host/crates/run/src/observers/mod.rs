@@ -47,13 +47,13 @@ impl Observers {
     ) -> Result<Self, ObserverFailed> {
         let mut collectors = Vec::new();
         let place = plan.scenarios.len();
-        for (at, (part, collector)) in plan.collectors.iter().zip(&plan.suite.collectors).enumerate() {
-            let failed = |message: String| ObserverFailed { name: part.name.clone(), message };
-            let tags = Tags::new([("collector", part.name.as_str())]);
-            let environment = session.environment(part, &collector.plugin, tags);
+        for (at, (planned, collector)) in plan.collectors.iter().zip(&plan.suite.collectors).enumerate() {
+            let failed = |message: String| ObserverFailed { name: planned.name.clone(), message };
+            let tags = Tags::new([("collector", planned.name.as_str())]);
+            let environment = session.environment(planned, &collector.plugin, tags);
             let (mut context, threads) = environment.map_err(|error| failed(error.to_string()))?;
             context.tables = Some(tables::first(plan, place + at));
-            let task = ObserverTask { plugin: part.plugin.clone(), context, threads };
+            let task = ObserverTask { plugin: planned.component.clone(), context, threads };
             let started = CollectorHandle::start(task, collector.interval, messages.clone()).await;
             collectors.push(started.map_err(failed)?);
         }

@@ -64,7 +64,7 @@ impl Load<'_> {
                     shared: Arc::clone(&shared),
                     signals: signals.clone(),
                     progress: of_worker,
-                    plugin: scenario.plan.part.plugin.clone(),
+                    plugin: scenario.plan.plugin.component.clone(),
                     context: Arc::clone(&scenario.context),
                     state: if let SetupState::Done(state) = &scenario.setup {
                         Arc::clone(state)

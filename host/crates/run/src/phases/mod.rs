@@ -39,7 +39,7 @@ pub(crate) struct PreparedScenario<'a> {
 
 impl PreparedScenario<'_> {
     pub(crate) fn name(&self) -> &str {
-        &self.plan.part.name
+        &self.plan.plugin.name
     }
 }
 

@@ -11,10 +11,10 @@ use http::HeaderMap;
 use kperf_export::{Common, Delivered, Destination, Otlp, Page, RemoteWrite, Touched, deliver, serve};
 use kperf_http::OriginConfig;
 use kperf_metrics::{Incident, Interval, Registry};
-use kperf_plan::{Plan, Secrets};
+use kperf_plan::{Endpoints, Plan, Secrets, TargetAddress};
 use kperf_plugin::{Credential, Incidents};
 use kperf_results::{Merged, RunEvent, Second, Seconds, Sink, SinkError};
-use kperf_suite::Address;
+use kperf_suite::TargetRef;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::listeners::{Terms, Until};
@@ -203,20 +203,20 @@ fn push(
     encoder: Encoder,
     mut headers: HeaderMap,
 ) -> Result<Push, EnvironmentError> {
-    let missing = || EnvironmentError::NoTarget(push.target.value.clone());
-    let target = plan.suite.targets.get(&push.target.value).ok_or_else(missing)?;
-    let (base, shown) = match &target.address {
-        Address::Url(_) | Address::Cluster(_) => (target.address.base_url(), None),
-        Address::Secret(name) => (secrets.urls.get(&name.value).map(String::as_str), Some(())),
-        Address::Simulated | Address::Double(_) => (None, None),
+    let target = TargetRef::Named(push.target.value.clone());
+    // They hear nothing of a run's beginning: servers inside this process start later.
+    if let Some(TargetAddress::Simulated | TargetAddress::Double(_)) = plan.address(&target) {
+        return Err(EnvironmentError::NoUrl);
+    }
+    let target = plan.resolve(&target, secrets, &Endpoints::default())?;
+    let uri = target.url(&push.path)?;
+    let url = target.shown_url(&push.path);
+    let origin = match target.settings {
+        Some(settings) => session::origin(settings, session::trust_of(plan, settings)?),
+        None => OriginConfig::default(),
     };
-    let base = base.ok_or(EnvironmentError::NoUrl)?;
-    let url = format!("{}{}", base.trim_end_matches('/'), push.path);
-    let shown = if shown.is_some() { session::origin_of(&url) } else { url.clone() };
-    headers.extend(session::requests(target)?.headers);
-    let credential = target.credential.as_ref().and_then(|it| secrets.credentials.get(&it.value).cloned());
-    let origin = session::origin(target, session::trust_of(target, &plan.folder)?);
-    Ok(Push { what, uri: session::uri(&url)?, url: shown, origin, headers, credential, encoder })
+    headers.extend(target.requests.headers);
+    Ok(Push { what, uri, url, origin, headers, credential: target.credential, encoder })
 }
 
 /// A server with its queue.

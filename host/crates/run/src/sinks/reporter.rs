@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kperf_metrics::{Incident, Tags, ThresholdState};
-use kperf_plan::{Part, Plan};
+use kperf_plan::{Plan, PlannedPlugin};
 use kperf_plugin::{Delivery, Event, Outbox, Plugin, PluginContext, Reporter};
 use kperf_results::{RunEvent, ScenarioChange, Sink, SinkError};
 use tokio::runtime::LocalRuntime;
@@ -37,9 +37,9 @@ pub(crate) async fn attach(
     outbox: &Arc<Outbox>,
 ) -> Result<(), ObserverFailed> {
     let mut starting = Vec::new();
-    for (part, reporter) in plan.reporters.iter().zip(&plan.suite.reporters) {
-        let failed = |message: String| ObserverFailed { name: part.name.clone(), message };
-        starting.push(start(part, reporter, session, stream, outbox).map_err(failed)?);
+    for (planned, reporter) in plan.reporters.iter().zip(&plan.suite.reporters) {
+        let failed = |message: String| ObserverFailed { name: planned.name.clone(), message };
+        starting.push(start(planned, reporter, session, stream, outbox).map_err(failed)?);
     }
     let last = tokio::time::Instant::now() + START;
     for mut reporter in starting {
@@ -65,23 +65,23 @@ pub(crate) async fn attach(
 
 /// Starts a reporter's thread; the error says why it has none.
 fn start(
-    part: &Part,
+    planned: &PlannedPlugin,
     wanted: &kperf_suite::Reporter,
     session: &Session<'_>,
     stream: &EventStream,
     outbox: &Arc<Outbox>,
 ) -> Result<Attaching, String> {
-    let tags = Tags::new([("reporter", part.name.as_str())]);
-    let environment = session.environment(part, &wanted.plugin, tags);
+    let tags = Tags::new([("reporter", planned.name.as_str())]);
+    let environment = session.environment(planned, &wanted.plugin, tags);
     let (mut context, threads) = environment.map_err(|error| error.to_string())?;
     let (closing, until) = watch::channel(None);
     context.delivery = Some(Delivery { outbox: Arc::clone(outbox), patience: wanted.deadline, until });
     let copy = context.artifacts.clone().zip(wanted.append_to.as_ref().map(PathBuf::from));
     let announcer = Announcer::new(wanted.on.clone(), wanted.hold);
-    let plugin = part.plugin.clone();
+    let plugin = planned.component.clone();
     let terms =
         Terms { until: Until::Verdict, required: wanted.required, patience: wanted.deadline, closing: Some(closing) };
-    let made = Attaching::start(&part.name, terms, stream.incidents(), move || {
+    let made = Attaching::start(&planned.name, terms, stream.incidents(), move || {
         Ok(Box::new(ReporterSink::start(&plugin, context, &threads, announcer, copy)?))
     });
     made.map_err(|error| format!("can't start a thread: {error}"))

@@ -3,26 +3,13 @@
 use kperf_native::LoadError;
 use kperf_suite::{Diagnostic, NativeCollector, PluginRef};
 
-use crate::params::{self, Checked, Surroundings};
-use crate::planner::Planner;
-
-/// A collector outside the sandbox.
-pub struct PlannedNative {
-    /// Its name in the suite.
-    pub name: String,
-    /// The plugin.
-    pub plugin: kperf_native::Plugin,
-    /// Where it came from: `built-in` or its path.
-    pub source: String,
-    /// One of its modes.
-    pub mode: String,
-    /// Its parameters.
-    pub params: Checked,
-}
+use super::Planner;
+use crate::params::{self, ParamsContext};
+use crate::plan::PlannedNative;
 
 impl Planner<'_> {
     /// Finds, checks and loads a native plugin, and checks what it is asked to do.
-    pub(crate) fn native(&mut self, wanted: &NativeCollector, allowed: bool) -> Option<PlannedNative> {
+    pub(super) fn native(&mut self, wanted: &NativeCollector, allowed: bool) -> Option<PlannedNative> {
         if !allowed {
             let message = format!("the native plugin of `{}` is not allowed", wanted.plugin.name.value);
             let help =
@@ -33,17 +20,17 @@ impl Planner<'_> {
         let (plugin, source) = self.library(wanted)?;
         let description = plugin.description();
         let names: Vec<&str> = description.modes.iter().map(|mode| mode.name.as_str()).collect();
-        let at = self.mode(&wanted.plugin, &description.name, &names)?;
+        let at = self.mode_index(&wanted.plugin, &description.name, &names)?;
         let mode = description.modes.get(at)?;
-        self.know(&description.metrics);
-        let surroundings = Surroundings { folder: self.folder, credentials: Some(&[]), metrics: &self.metrics };
-        match params::check(&wanted.plugin.params, &mode.schema, &surroundings, wanted.plugin.span) {
+        self.add_metrics(&description.metrics);
+        let context = ParamsContext { folder: self.folder, credentials: Some(&[]), metrics: &self.metrics };
+        match params::check(&wanted.plugin.params, &mode.schema, &context, wanted.plugin.span) {
             Ok(params) => {
                 let (name, mode) = (wanted.plugin.name.value.clone(), mode.name.clone());
                 Some(PlannedNative { name, source, mode, params, plugin })
             }
-            Err(findings) => {
-                self.findings.extend(findings);
+            Err(diagnostics) => {
+                self.diagnostics.extend(diagnostics);
                 None
             }
         }
@@ -84,11 +71,11 @@ impl Planner<'_> {
             }
             Err(error @ (LoadError::Digest { .. } | LoadError::Read { .. })) => {
                 let place = if matches!(error, LoadError::Digest { .. }) { sha256.span } else { span };
-                self.findings.push(Diagnostic::new(place, error.to_string()));
+                self.diagnostics.push(Diagnostic::new(place, error.to_string()));
                 None
             }
             Err(error) => {
-                self.plugin_findings.push(Diagnostic::new(span, format!("native plugin `{written}`: {error}")));
+                self.plugin_diagnostics.push(Diagnostic::new(span, format!("native plugin `{written}`: {error}")));
                 None
             }
         }

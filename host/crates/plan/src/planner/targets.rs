@@ -1,17 +1,18 @@
-//! The targets of a plan: their files, and what kubeconfigs say of them.
+//! The targets of a suite: whether their files are there, and what their kubeconfigs say.
 
 use std::collections::BTreeMap;
 
 use kperf_suite::{Address, Diagnostic, Kubeconfig, Located, Suite};
 
+use super::Planner;
 use crate::kubeconfig::{self, Cluster};
-use crate::planner::Planner;
+use crate::plan::Lookup;
 
 impl Planner<'_> {
-    /// Looks for the files of targets. Those of a cluster get its URL.
-    pub(crate) fn targets(&mut self, suite: &mut Suite) -> BTreeMap<String, Located<Cluster>> {
+    /// Looks for the files of targets, and reads what kubeconfigs say: by target.
+    pub(super) fn clusters(&mut self, suite: &Suite, lookup: Lookup) -> BTreeMap<String, Located<Cluster>> {
         let mut clusters = BTreeMap::new();
-        for target in suite.targets.values_mut() {
+        for target in suite.targets.values() {
             let identity = target.client_certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
             for file in target.ca.iter().chain(identity) {
                 if !self.folder.join(&file.value).is_file() {
@@ -21,19 +22,14 @@ impl Planner<'_> {
             }
             let Address::Cluster(Kubeconfig { source, context }) = &target.address else { continue };
             let read = match source.value.as_str() {
-                Kubeconfig::IN_CLUSTER => kubeconfig::in_cluster(),
+                Kubeconfig::IN_CLUSTER => kubeconfig::in_cluster(lookup),
                 file => kubeconfig::read(&self.folder.join(file), context.as_ref().map(|it| it.value.as_str())),
             };
-            let made = read.and_then(|cluster| {
-                let url = Address::parse(&cluster.url).map_err(|why| format!("the kubeconfig's server: {why}"))?;
-                Ok((url, cluster))
-            });
-            match made {
-                Ok((url, cluster)) => {
+            match read {
+                Ok(cluster) => {
                     clusters.insert(target.name.clone(), Located { value: cluster, span: source.span });
-                    target.address = url;
                 }
-                Err(message) => self.findings.push(Diagnostic::new(source.span, message)),
+                Err(error) => self.diagnostics.push(Diagnostic::new(source.span, error.to_string())),
             }
         }
         clusters
