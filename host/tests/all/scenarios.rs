@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::Kperf;
 
 /// Above the generated part of `docs/suite.md`.
-const MARK: &str = "<!-- Written by the parser: KPERF_BLESS=1 cargo test -p kperf-host --test scenarios -->\n";
+const MARK: &str = "<!-- Written by the parser: KPERF_BLESS=1 cargo test -p kperf-host --test all scenarios -->\n";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
