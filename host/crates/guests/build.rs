@@ -1,7 +1,7 @@
 //! Builds the first-party plugins for wasm32-wasip2 and writes the table that `src/lib.rs` includes.
 //!
-//! In comes the `plugins/` workspace; out go its components, in a target directory of this build's own. A second cargo does
-//! the work because one build can't mix targets.
+//! In comes the `plugins/` workspace; out go its components, compiled in a folder that all profiles share. A second cargo does the
+//! work because one build can't mix targets.
 
 use std::{
     env,
@@ -42,16 +42,22 @@ fn run() -> Result<(), Box<dyn Error>> {
     let shipped = packages(&plugins)?;
     let for_tests = packages(&plugins.join("tests"))?;
     ensure_target()?;
-    build(&plugins, &out.join("plugins"))?;
+    // Beside the profiles: plugins are compiled in one way, whatever the host's profile is. `OUT_DIR` is
+    // `<target>/<profile>/build/<package>/out`.
+    let target = out.ancestors().nth(4).unwrap_or(&out).join("guests");
+    build(&plugins, &target)?;
 
-    let release = out.join("plugins").join(TARGET).join("release");
+    let release = target.join(TARGET).join("release");
     let mut table = String::from("&[\n");
     for (package, is_shipped) in shipped.iter().map(|p| (p, true)).chain(for_tests.iter().map(|p| (p, false))) {
         let file = release.join(format!("{}.wasm", package.replace('-', "_")));
         if !file.is_file() {
             return Err(format!("plugins/{package} did not make {}", file.display()).into());
         }
-        let path = file.to_str().ok_or("the build directory's path is not UTF-8")?;
+        // Copied, because another build may compile its own into the same place.
+        let own = out.join(format!("{package}.wasm"));
+        fs::copy(&file, &own)?;
+        let path = own.to_str().ok_or("the build directory's path is not UTF-8")?;
         writeln!(table, "    ({package:?}, {is_shipped}, include_bytes!({path:?})),")?;
     }
     table.push_str("]\n");
