@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kperf_results::{
-    CellState, CheckOutcome, Phase, PreflightCheck, RemovalProgress, RunEvent, Sink, SinkError, Summary, list_of_kinds,
-};
+use kperf_metrics::{CheckOutcome, PreflightCheck};
+use kperf_results::{CellState, Phase, RemovalProgress, RunEvent, Sink, SinkError, Summary, list_of_kinds};
 use kperf_suite::DurationText;
 
 use super::live::Live;
@@ -30,13 +29,13 @@ impl Terminal {
         Self { display: display.clone(), scenarios: Vec::new(), live: None, removal: None }
     }
 
-    fn preflight(&self, check: &PreflightCheck) {
+    fn preflight(&self, scenario: &str, check: &PreflightCheck) {
         let mark = match check.outcome {
             CheckOutcome::Pass => format!("{GOOD}✓{GOOD:#}"),
             CheckOutcome::Warn => format!("{DOUBT}!{DOUBT:#}"),
             CheckOutcome::Fail => format!("{BAD}✗{BAD:#}"),
         };
-        let PreflightCheck { scenario, name, message, .. } = check;
+        let PreflightCheck { name, message, .. } = check;
         let between = if name.is_empty() { "" } else { "  " };
         let line = format!("{mark} {scenario}: {name}{between}{FAINT}{message}{FAINT:#}");
         if check.outcome == CheckOutcome::Fail { note(&line) } else { self.display.line(&line) }
@@ -118,7 +117,7 @@ impl Sink for Terminal {
             RunEvent::Prepared(header) => {
                 self.scenarios = header.scenarios.iter().map(|scenario| scenario.name.clone()).collect();
             }
-            RunEvent::Preflight(check) => self.preflight(check),
+            RunEvent::Preflight { scenario, check } => self.preflight(scenario, check),
             RunEvent::SetUp { scenario, took } if *took > LONG_SETUP => {
                 let took = seconds(took.as_secs_f64());
                 self.display.line(&format!("{GOOD}✓{GOOD:#} {scenario}: set up in {took}"));

@@ -8,6 +8,7 @@
 //! This crate is pure: it reads no clock, does no I/O, and knows nothing of suites, plugins or HTTP.
 
 pub mod builtin;
+mod delivery_change;
 mod delta;
 mod fact;
 mod histogram;
@@ -15,6 +16,7 @@ mod incident;
 mod interval;
 mod load_times;
 mod metric;
+mod preflight;
 pub mod quantity;
 mod record;
 mod registry;
@@ -28,6 +30,7 @@ mod totals;
 mod verdict;
 
 pub use builtin::Builtin;
+pub use delivery_change::DeliveryChange;
 pub use delta::{Delta, Gauge, Rate};
 pub use fact::Fact;
 pub use histogram::{Figures, Histogram, HistogramRecord};
@@ -35,6 +38,7 @@ pub use incident::Incident;
 pub use interval::{Dated, Interval};
 pub use load_times::{LoadTime, LoadTimes, per_second};
 pub use metric::{MetricDef, MetricKind, Unit};
+pub use preflight::{CheckOutcome, PreflightCheck};
 pub use record::{DeltaRecord, IntervalRecord, RecordError};
 pub use registry::{MetricConflict, MetricId, Registry, SeriesId, SeriesInfo, SeriesLimit};
 pub use row::{Cell, Record};

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use wasmtime::Store;
 
-use crate::anatomy::World;
 use crate::bindings::collector::exports::kperf::plugin::collector_api::{self, Collection, Guest as Exported};
 use crate::bindings::collector::{self, CollectorPre};
 use crate::bindings::types::Failure;
 use crate::call::{self, CallError};
 use crate::context::{PluginContext, WorkerContext};
 use crate::guest::Guest;
+use crate::inspect::World;
 use crate::load::{Exports, Plugin};
 use crate::runner::WrongWorld;
 use crate::services::Services;

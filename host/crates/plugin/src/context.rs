@@ -13,7 +13,7 @@ use crate::delivery::Delivery;
 use crate::fact::Facts;
 use crate::fault::Incidents;
 use crate::grants::Grants;
-use crate::ledger::Book;
+use crate::ledger::ScenarioLedger;
 use crate::limits::Limits;
 use crate::record::Records;
 use crate::secret::Redactor;
@@ -108,7 +108,7 @@ pub struct PluginContext {
     /// The folder of the run in which the plugin may leave files. None refuses them.
     pub artifacts: Option<PathBuf>,
     /// Where the plugin's creations are written down. None for all but runners.
-    pub ledger: Option<Arc<Book>>,
+    pub ledger: Option<Arc<ScenarioLedger>>,
     /// The number that the plugin's first table has in the run. None where records are not kept.
     pub tables: Option<u32>,
     /// How messages are delivered. None for all but reporters.

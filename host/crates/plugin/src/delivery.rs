@@ -1,6 +1,6 @@
-//! Delivering letters: sent until they arrive or the time is up.
+//! Delivering messages: sent until they arrive or the time is up.
 //!
-//! In come a reporter's [`Letter`] and what its suite grants; out comes the answer with which the service took it, or why it
+//! In come a reporter's [`Message`] and what its suite grants; out comes the answer with which the service took it, or why it
 //! did not. When to try again is decided by a pure function; the outbox learns every outcome.
 
 use std::sync::Arc;
@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use http::header::RETRY_AFTER;
-use tokio::sync::watch;
+use kperf_metrics::DeliveryChange;
+use tokio::sync::{mpsc, watch};
 
 use crate::bindings::http::{BodyMode, Chunk, Error, Request};
 use crate::capability::http::Sender;
 use crate::context::{PluginContext, WorkerContext};
 use crate::load::Plugin;
-use crate::outbox::{Fate, Letter, Outbox, Piece};
+use crate::outbox::{DeliveryState, Message, Outbox, Piece};
 use crate::services::Services;
 
 /// The longest try. A service that does not answer must not use up the time of all tries.
@@ -33,9 +34,11 @@ pub struct Delivery {
     pub patience: Duration,
     /// The instant from which on nothing is tried any more, once there is one: the end of the run is near.
     pub until: watch::Receiver<Option<Instant>>,
+    /// Learns what becomes of each message.
+    pub changes: mpsc::UnboundedSender<DeliveryChange>,
 }
 
-/// Why a letter has not arrived.
+/// Why a message has not arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Undelivered {
     /// The suite does not grant it.
@@ -70,29 +73,32 @@ enum Reply {
     Busy(String, Option<Duration>),
 }
 
-/// Sends a letter until it arrives or the time is up, and writes down what came of it.
+/// Sends a message until it arrives or the time is up, and writes down what came of it.
 pub(crate) async fn deliver(
     services: &Arc<Services>,
     delivery: &Delivery,
-    letter: &Letter,
+    message: &Message,
 ) -> Result<kperf_http::Response, Undelivered> {
     let mut tries = 0;
-    let result = attempts(services, delivery, letter, &mut tries).await;
+    let result = attempts(services, delivery, message, &mut tries).await;
     let redactor = &services.worker.redactor;
-    let (fate, why) = match &result {
-        Ok(_) => (Fate::Arrived, None),
-        Err(error) => (Fate::Kept, Some(redactor.redact(error.message()).into_owned())),
+    let (state, why) = match &result {
+        Ok(_) => (DeliveryState::Arrived, None),
+        Err(error) => (DeliveryState::Kept, Some(redactor.redact(error.message()).into_owned())),
     };
-    if let Err(error) = delivery.outbox.outcome(letter.number, fate, tries, why) {
+    if let Err(error) = delivery.outbox.outcome(message.number, state, tries, why) {
         tracing::warn!("{}: {error}", services.plugin.name);
     }
+    let (reporter, key) = (message.reporter.clone(), message.key.clone());
+    // Nobody listens when messages are sent again after the run.
+    let _ = delivery.changes.send(DeliveryChange { reporter, key, arrived: result.is_ok(), tries });
     result
 }
 
 async fn attempts(
     services: &Arc<Services>,
     delivery: &Delivery,
-    letter: &Letter,
+    message: &Message,
     tries: &mut u32,
 ) -> Result<kperf_http::Response, Undelivered> {
     let last = Instant::now() + delivery.patience;
@@ -107,7 +113,7 @@ async fn attempts(
         *tries += 1;
         let limit = services.plugin.requests.timeout.map_or(TRY, |timeout| timeout.min(TRY)).min(left);
         let sender = Sender::new(services, None, 0);
-        let answered = async { sender.exchange(request(services, letter, limit), |response, _| response)?.await };
+        let answered = async { sender.exchange(request(services, message, limit), |response, _| response)?.await };
         let asked = match answered.await {
             Err(Error::Denied(text)) => return Err(Undelivered::Denied(text)),
             Err(Error::Invalid(text)) => return Err(Undelivered::Refused(text)),
@@ -115,7 +121,7 @@ async fn attempts(
                 why = text(error);
                 None
             }
-            Ok(response) => match judge(&response, letter.accepted.as_deref()) {
+            Ok(response) => match judge(&response, message.accepted.as_deref()) {
                 Reply::Taken => return Ok(response),
                 Reply::Refused(text) => return Err(Undelivered::Refused(text)),
                 Reply::Busy(text, asked) => {
@@ -198,21 +204,21 @@ fn judge(response: &kperf_http::Response, accepted: Option<&str>) -> Reply {
     }
 }
 
-fn request(services: &Services, letter: &Letter, limit: Duration) -> Request {
+fn request(services: &Services, message: &Message, limit: Duration) -> Request {
     let piece = |piece: &Piece| match piece {
         Piece::Text(text) => Chunk::Bytes(text.clone().into_bytes()),
         Piece::Secret(name) => Chunk::Secret(name.clone()),
     };
-    let mut headers = letter.headers.clone();
+    let mut headers = message.headers.clone();
     // For services that take a message and whose answer is lost.
-    headers.push(("idempotency-key".to_owned(), format!("{}-{}", services.plugin.run, letter.number)));
+    headers.push(("idempotency-key".to_owned(), format!("{}-{}", services.plugin.run, message.number)));
     Request {
-        operation: letter.operation.clone(),
-        method: letter.method.clone(),
-        url: letter.url.clone(),
+        operation: message.operation.clone(),
+        method: message.method.clone(),
+        url: message.url.clone(),
         headers,
-        body: letter.body.iter().map(piece).collect(),
-        credential: letter.credential.clone(),
+        body: message.body.iter().map(piece).collect(),
+        credential: message.credential.clone(),
         timeout: Some(u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)),
         redirects: 0,
         expected: Vec::new(),
@@ -235,24 +241,24 @@ fn text(error: Error) -> String {
     }
 }
 
-/// Sends letters again, long after their run: needs nothing of the plugin but its name and grants.
+/// Sends messages again, long after their run: needs nothing of the plugin but its name and grants.
 pub struct Resender(Arc<Services>);
 
 impl Resender {
-    /// For the letters of one reporter.
+    /// For the messages of one reporter.
     #[must_use]
     pub fn new(plugin: &Plugin, worker: WorkerContext, context: Arc<PluginContext>) -> Self {
         Self(Services::new(worker, context, plugin.description()))
     }
 
-    /// Sends a letter until it arrives or the time is up.
+    /// Sends a message until it arrives or the time is up.
     ///
     /// # Errors
     /// Why it has not arrived, without secrets.
-    pub async fn resend(&self, letter: &Letter) -> Result<(), String> {
+    pub async fn resend(&self, message: &Message) -> Result<(), String> {
         let Some(delivery) = &self.0.plugin.delivery else { return Err("the reporter has no outbox".to_owned()) };
         let redact = |error: Undelivered| self.0.worker.redactor.redact(error.message()).into_owned();
-        deliver(&self.0, delivery, letter).await.map(drop).map_err(redact)
+        deliver(&self.0, delivery, message).await.map(drop).map_err(redact)
     }
 }
 

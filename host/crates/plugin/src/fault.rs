@@ -125,7 +125,7 @@ impl Incidents {
 
 /// Adds incidents up, so that a plugin that fails a thousand times a second sends one a second.
 #[derive(Debug)]
-pub(crate) struct IncidentBook {
+pub(crate) struct IncidentCounter {
     source: Arc<str>,
     incidents: Incidents,
     kinds: FxHashMap<Arc<str>, u64>,
@@ -134,7 +134,7 @@ pub(crate) struct IncidentBook {
 /// How many kinds of failure a plugin may have; further ones are counted as `other`.
 const KINDS: usize = 64;
 
-impl IncidentBook {
+impl IncidentCounter {
     pub(crate) fn new(source: Arc<str>, incidents: Incidents) -> Self {
         Self { source, incidents, kinds: FxHashMap::default() }
     }
@@ -174,7 +174,7 @@ impl IncidentBook {
     }
 }
 
-impl Drop for IncidentBook {
+impl Drop for IncidentCounter {
     fn drop(&mut self) {
         self.flush();
     }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn the_first_of_a_kind_is_sent_at_once_and_the_rest_adds_up() {
         let (incidents, mut received) = Incidents::channel();
-        let mut book = IncidentBook::new("scenario".into(), incidents);
+        let mut book = IncidentCounter::new("scenario".into(), incidents);
         for n in 0..5 {
             book.fault(Fault::Trap, 1, || format!("number {n}"));
         }
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn kinds_without_end_become_other() {
         let (incidents, _received) = Incidents::channel();
-        let mut book = IncidentBook::new("scenario".into(), incidents);
+        let mut book = IncidentCounter::new("scenario".into(), incidents);
         for n in 0..KINDS {
             book.add(&format!("kind-{n}"), 1, String::new);
         }

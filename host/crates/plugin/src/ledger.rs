@@ -1,6 +1,6 @@
 //! `ledger.jsonl`: what plugins have created on their targets, written down before the request leaves.
 //!
-//! In come the words of guests ([`Book`], one per scenario, shared by all workers); out come the [`Entry`]s that are still
+//! In come the words of guests ([`ScenarioLedger`], one per scenario, shared by all workers); out come the [`LedgerEntry`]s that are still
 //! open, read back from the file: a run that ends and a cleanup long after a crash learn them the same way.
 //!
 //! Each word is one line, handed to the operating system whole (`O_APPEND`, one small `write`) before the guest's call
@@ -21,15 +21,12 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 
-/// The ledger's name in the run's folder.
-pub const LEDGER_FILE: &str = "ledger.jsonl";
-
 /// Entries of one scenario that may be open at once: their numbers are held in memory.
 const MOST_OPEN: usize = 1_000_000;
 
 /// Something that a plugin has created and not removed yet, or may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct LedgerEntry {
     /// Its number in the run's ledger.
     pub number: u64,
     /// The plugin's word for what it is.
@@ -44,13 +41,13 @@ pub struct Entry {
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// Another process holds the ledger.
-    #[error("the run still goes on: another process holds {LEDGER_FILE}; stop it first (Ctrl-C cleans up)")]
+    #[error("the run still goes on: another process holds ledger.jsonl; stop it first (Ctrl-C cleans up)")]
     Held,
     /// Too many entries are open.
     #[error("{MOST_OPEN} things are open in the ledger of this scenario; remove some before creating more")]
     Full,
     /// The file can't be written or read.
-    #[error("can't use {LEDGER_FILE}: {0}; check the run's folder and the space on its disk")]
+    #[error("can't use ledger.jsonl: {0}; check the run's folder and the space on its disk")]
     File(#[from] io::Error),
 }
 
@@ -81,7 +78,7 @@ enum Word<'a> {
 #[derive(Debug, Clone)]
 pub struct Ledger {
     paper: Arc<Paper>,
-    books: Arc<Mutex<BTreeMap<Arc<str>, Arc<Book>>>>,
+    books: Arc<Mutex<BTreeMap<Arc<str>, Arc<ScenarioLedger>>>>,
 }
 
 /// What all scenarios write on.
@@ -104,20 +101,18 @@ impl Ledger {
     ///
     /// # Errors
     /// When there is a ledger already, or the folder can't be written.
-    pub fn create(dir: &Path) -> Result<Self, LedgerError> {
-        let path = dir.join(LEDGER_FILE);
-        let file = OpenOptions::new().append(true).create_new(true).open(&path)?;
+    pub fn create(path: &Path) -> Result<Self, LedgerError> {
+        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
         hold(&file)?;
-        Ok(Self::new(path, Pen { file, torn: false }, 1))
+        Ok(Self::new(path.to_owned(), Pen { file, torn: false }, 1))
     }
 
     /// Goes on with the ledger of a run that is over.
     ///
     /// # Errors
     /// When the run still goes on, or there is no ledger that can be read and written.
-    pub fn open(dir: &Path) -> Result<Self, LedgerError> {
-        let path = dir.join(LEDGER_FILE);
-        let mut file = OpenOptions::new().append(true).read(true).open(&path)?;
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let mut file = OpenOptions::new().append(true).read(true).open(path)?;
         hold(&file)?;
         let mut last = [b'\n'];
         if file.seek(SeekFrom::End(0))? > 0 {
@@ -127,7 +122,7 @@ impl Ledger {
         let mut open: BTreeMap<Arc<str>, FxHashSet<u64>> = BTreeMap::new();
         let mut of: BTreeMap<u64, Arc<str>> = BTreeMap::new();
         let mut highest = 0;
-        walk(&path, |word| match word {
+        walk(path, |word| match word {
             Word::Creating { entry, scenario, .. } => {
                 highest = highest.max(entry);
                 let known = open.get_key_value(&*scenario).map(|(name, _)| Arc::clone(name));
@@ -142,9 +137,9 @@ impl Ledger {
                 }
             }
         })?;
-        let ledger = Self::new(path, Pen { file, torn: last != [b'\n'] }, highest + 1);
+        let ledger = Self::new(path.to_owned(), Pen { file, torn: last != [b'\n'] }, highest + 1);
         for (scenario, numbers) in open {
-            ledger.book(&scenario).state.lock().open = numbers;
+            ledger.scenario(&scenario).state.lock().open = numbers;
         }
         Ok(ledger)
     }
@@ -156,14 +151,14 @@ impl Ledger {
 
     /// A scenario's part of the ledger.
     #[must_use]
-    pub fn book(&self, scenario: &str) -> Arc<Book> {
+    pub fn scenario(&self, scenario: &str) -> Arc<ScenarioLedger> {
         let mut books = self.books.lock();
         if let Some(book) = books.get(scenario) {
             return Arc::clone(book);
         }
         let scenario: Arc<str> = scenario.into();
         let state = Mutex::new(State { open: FxHashSet::default(), removed: 0, at: Instant::now() });
-        let book = Arc::new(Book { paper: Arc::clone(&self.paper), scenario: Arc::clone(&scenario), state });
+        let book = Arc::new(ScenarioLedger { paper: Arc::clone(&self.paper), scenario: Arc::clone(&scenario), state });
         books.insert(scenario, Arc::clone(&book));
         book
     }
@@ -199,7 +194,7 @@ impl Paper {
 
 /// What one scenario has created. A guest can speak of no entries but its own scenario's.
 #[derive(Debug)]
-pub struct Book {
+pub struct ScenarioLedger {
     paper: Arc<Paper>,
     scenario: Arc<str>,
     state: Mutex<State>,
@@ -213,7 +208,7 @@ struct State {
     at: Instant,
 }
 
-impl Book {
+impl ScenarioLedger {
     /// How many entries are open.
     #[must_use]
     pub fn open(&self) -> usize {
@@ -280,13 +275,13 @@ impl Book {
     ///
     /// # Errors
     /// When the file can't be read.
-    pub fn entries(&self) -> Result<Vec<Entry>, LedgerError> {
-        let mut entries: BTreeMap<u64, Entry> = BTreeMap::new();
+    pub fn entries(&self) -> Result<Vec<LedgerEntry>, LedgerError> {
+        let mut entries: BTreeMap<u64, LedgerEntry> = BTreeMap::new();
         let open = self.state.lock().open.clone();
         walk(&self.paper.path, |word| match word {
             Word::Creating { entry, kind, name, .. } if open.contains(&entry) => {
                 let (kind, name) = (kind.into_owned(), name.into_owned());
-                entries.insert(entry, Entry { number: entry, kind, name, id: None });
+                entries.insert(entry, LedgerEntry { number: entry, kind, name, id: None });
             }
             Word::Created { entry, id } => {
                 if let Some(entry) = entries.get_mut(&entry) {
@@ -306,7 +301,7 @@ fn hold(file: &File) -> Result<(), LedgerError> {
         Err(TryLockError::WouldBlock) => Err(LedgerError::Held),
         // A file system without locks is no reason not to run; only the question whether a run goes on stays open there.
         Err(TryLockError::Error(error)) => {
-            tracing::warn!("can't lock {LEDGER_FILE}, so that cleanup can't tell whether this run goes on: {error}");
+            tracing::warn!("can't lock ledger.jsonl, so that cleanup can't tell whether this run goes on: {error}");
             Ok(())
         }
     }
@@ -329,15 +324,15 @@ fn walk(path: &Path, mut each: impl FnMut(Word<'_>)) -> Result<(), LedgerError> 
 mod tests {
     use super::*;
 
-    fn names(book: &Book) -> Vec<(String, Option<String>)> {
+    fn names(book: &ScenarioLedger) -> Vec<(String, Option<String>)> {
         book.entries().unwrap().into_iter().map(|entry| (entry.name, entry.id)).collect()
     }
 
     #[test]
     fn what_is_open_is_known_to_whoever_opens_the_ledger_next() {
         let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::create(dir.path()).unwrap();
-        let book = ledger.book("s");
+        let ledger = Ledger::create(&dir.path().join("ledger.jsonl")).unwrap();
+        let book = ledger.scenario("s");
         let [a, b, c] = ["a", "b", "c"].map(|name| book.creating("run", name).unwrap());
         book.created(a, "id-\"a\"").unwrap();
         book.removed(b).unwrap();
@@ -345,22 +340,25 @@ mod tests {
         assert_eq!((book.open(), book.removed_so_far()), (2, 1));
         let expected = [("c".to_owned(), None), ("a".to_owned(), Some("id-\"a\"".to_owned()))];
         assert_eq!(names(&book), expected);
-        assert!(matches!(Ledger::open(dir.path()), Err(LedgerError::Held)), "the run goes on");
+        assert!(matches!(Ledger::open(&dir.path().join("ledger.jsonl")), Err(LedgerError::Held)), "the run goes on");
         drop((ledger, book));
 
-        let ledger = Ledger::open(dir.path()).unwrap();
+        let ledger = Ledger::open(&dir.path().join("ledger.jsonl")).unwrap();
         assert_eq!((ledger.scenarios(), ledger.open_entries()), (vec!["s".to_owned()], 2));
-        let book = ledger.book("s");
+        let book = ledger.scenario("s");
         assert_eq!(names(&book), expected);
         assert!(book.creating("run", "d").unwrap() > c, "numbers are never used twice");
-        assert!(matches!(Ledger::create(dir.path()), Err(LedgerError::File(_))), "a ledger is never overwritten");
+        assert!(
+            matches!(Ledger::create(&dir.path().join("ledger.jsonl")), Err(LedgerError::File(_))),
+            "a ledger is never overwritten"
+        );
     }
 
     #[test]
     fn a_scenario_can_speak_of_its_own_entries_only() {
         let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::create(dir.path()).unwrap();
-        let (mine, yours) = (ledger.book("mine"), ledger.book("yours"));
+        let ledger = Ledger::create(&dir.path().join("ledger.jsonl")).unwrap();
+        let (mine, yours) = (ledger.scenario("mine"), ledger.scenario("yours"));
         let entry = yours.creating("run", "x").unwrap();
         for number in [entry, 0, u64::MAX] {
             mine.created(number, "stolen").unwrap();
@@ -368,24 +366,24 @@ mod tests {
         }
         assert_eq!((mine.open(), mine.removed_so_far()), (0, 0));
         assert_eq!(names(&yours), [("x".to_owned(), None)]);
-        assert_eq!(std::fs::read_to_string(dir.path().join(LEDGER_FILE)).unwrap().lines().count(), 1);
+        assert_eq!(std::fs::read_to_string(dir.path().join("ledger.jsonl")).unwrap().lines().count(), 1);
     }
 
     #[test]
     fn a_torn_line_takes_no_other_with_it() {
         let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::create(dir.path()).unwrap();
-        ledger.book("s").creating("run", "a").unwrap();
+        let ledger = Ledger::create(&dir.path().join("ledger.jsonl")).unwrap();
+        ledger.scenario("s").creating("run", "a").unwrap();
         drop(ledger);
-        let path = dir.path().join(LEDGER_FILE);
+        let path = dir.path().join("ledger.jsonl");
         let mut text = std::fs::read(&path).unwrap();
         text.extend_from_slice(b"{\"creating\":{\"entry\":2,\"scen");
         std::fs::write(&path, text).unwrap();
-        let ledger = Ledger::open(dir.path()).unwrap();
-        ledger.book("s").creating("run", "b").unwrap();
+        let ledger = Ledger::open(&dir.path().join("ledger.jsonl")).unwrap();
+        ledger.scenario("s").creating("run", "b").unwrap();
         drop(ledger);
-        let ledger = Ledger::open(dir.path()).unwrap();
-        assert_eq!(names(&ledger.book("s")), [("b".to_owned(), None), ("a".to_owned(), None)]);
+        let ledger = Ledger::open(&dir.path().join("ledger.jsonl")).unwrap();
+        assert_eq!(names(&ledger.scenario("s")), [("b".to_owned(), None), ("a".to_owned(), None)]);
     }
 
     #[cfg(target_os = "linux")]
@@ -393,7 +391,7 @@ mod tests {
     fn what_can_not_be_written_down_is_an_error_and_not_open() {
         let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
         let ledger = Ledger::new("/dev/full".into(), Pen { file, torn: false }, 1);
-        let book = ledger.book("s");
+        let book = ledger.scenario("s");
         let error = book.creating("run", "a").unwrap_err().to_string();
         assert!(error.contains("space on its disk"), "{error}");
         assert_eq!(book.open(), 0);

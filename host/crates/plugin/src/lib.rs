@@ -10,7 +10,6 @@
 //!
 //! This crate must not know suites, when an iteration starts, or what a verdict is.
 
-mod anatomy;
 mod bindings;
 mod cache;
 mod call;
@@ -25,6 +24,7 @@ mod fault;
 mod grants;
 mod group;
 mod guest;
+mod inspect;
 mod ledger;
 mod limits;
 mod load;
@@ -39,7 +39,6 @@ mod services;
 mod table;
 mod wasi;
 
-pub use anatomy::{AnatomyError, CONTRACT_VERSION, World};
 pub use cache::CacheError;
 pub use call::CallError;
 pub use collector::{Collector, ScenarioWindow, Window};
@@ -50,12 +49,13 @@ pub use engine::{Engine, EngineConfig, EngineError, TICK};
 pub use fact::Facts;
 pub use fault::{Fault, Incidents};
 pub use grants::{Grants, HostGrant, HostGrantError};
-pub use ledger::{Book, Entry, LEDGER_FILE, Ledger, LedgerError};
+pub use inspect::{CONTRACT_VERSION, InspectError, World};
+pub use ledger::{Ledger, LedgerEntry, LedgerError, ScenarioLedger};
 pub use limits::Limits;
 pub use load::{LoadError, Plugin};
-pub use outbox::{Fate, Letter, OUTBOX_FILE, Outbox, OutboxError, Piece};
+pub use outbox::{DeliveryState, Message, Outbox, OutboxError, Piece};
 pub use record::Records;
 pub use reporter::{Event, Reporter};
-pub use runner::{Finding, IsolationError, IterationOutcome, Outcome, Runner, RunnerPool, WrongWorld};
+pub use runner::{IsolationError, IterationOutcome, Runner, RunnerPool, WrongWorld};
 pub use secret::{Credential, CredentialError, HMAC_SHA256, Redactor, Secret};
 pub use table::{Column, ColumnType, Span, Table};

@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use wasmtime::component::Component;
 
-use crate::anatomy::{Anatomy, AnatomyError, World};
 use crate::bindings::collector::CollectorPre;
 use crate::bindings::reporter::ReporterPre;
 use crate::bindings::runner::RunnerPre;
@@ -21,6 +20,7 @@ use crate::engine::Engine;
 use crate::fact::Facts;
 use crate::fault::{Fault, Incidents};
 use crate::guest::Guest;
+use crate::inspect::{InspectError, Inspection, World};
 use crate::record::Records;
 use crate::services::Services;
 
@@ -29,7 +29,7 @@ use crate::services::Services;
 pub enum LoadError {
     /// Not a component, or not one of ours.
     #[error(transparent)]
-    Anatomy(#[from] AnatomyError),
+    Inspection(#[from] InspectError),
     /// wasmtime can't compile it.
     #[error("it can't be compiled: {0}")]
     Compile(String),
@@ -49,8 +49,8 @@ impl LoadError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Anatomy(AnatomyError::BadVersion { .. }) => Fault::BadVersion,
-            Self::Anatomy(AnatomyError::NotAComponent(_) | AnatomyError::Damaged(_)) => Fault::NotAComponent,
+            Self::Inspection(InspectError::BadVersion { .. }) => Fault::BadVersion,
+            Self::Inspection(InspectError::NotAComponent(_) | InspectError::Damaged(_)) => Fault::NotAComponent,
             Self::Describe(CallError::Fault { fault, .. }) => *fault,
             _ => Fault::Unsupported,
         }
@@ -83,7 +83,7 @@ impl Plugin {
     /// # Errors
     /// If the bytes are no plugin for this host; the error says which of the many ways it is.
     pub async fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        let anatomy = Anatomy::of(bytes)?;
+        let anatomy = Inspection::of(bytes)?;
         let digest = cache::digest(bytes);
         let compiled = match engine.cache() {
             Some(cache) => cache.component(engine.wasmtime(), &digest, bytes),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kperf_metrics::{Severity, ThresholdChange};
 use wasmtime::Store;
 
-use crate::anatomy::World;
 use crate::bindings::reporter::exports::kperf::plugin::reporter_api::{
     Event as WireEvent, Guest as Exported, Reporting, ThresholdChange as WireChange,
 };
@@ -15,6 +14,7 @@ use crate::call::{self, CallError};
 use crate::context::{PluginContext, WorkerContext};
 use crate::description::wire_unit;
 use crate::guest::Guest;
+use crate::inspect::World;
 use crate::load::{Exports, Plugin};
 use crate::runner::WrongWorld;
 use crate::services::Services;

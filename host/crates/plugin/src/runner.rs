@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use crate::anatomy::World;
+use kperf_metrics::{CheckOutcome, PreflightCheck};
+
 use crate::bindings::runner::RunnerPre;
 use crate::bindings::runner::exports::kperf::plugin::runner_api::{Guest as Exported, Scenario};
 use crate::bindings::types;
@@ -16,7 +17,8 @@ use crate::context::{Isolation, PluginContext, WorkerContext};
 use crate::fault::Fault;
 use crate::group::{Answer, Blueprint, Group};
 use crate::guest::Guest;
-use crate::ledger::Entry;
+use crate::inspect::World;
+use crate::ledger::LedgerEntry;
 use crate::load::{Exports, Plugin};
 use crate::services::Services;
 
@@ -43,28 +45,6 @@ impl From<Fault> for IterationOutcome {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
-}
-
-/// How one preflight check went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// As it should be.
-    Pass,
-    /// Works, but deserves a look.
-    Warn,
-    /// The run can't start.
-    Fail,
-}
-
-/// One line of a preflight.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// What was checked.
-    pub name: String,
-    /// How it went.
-    pub outcome: Outcome,
-    /// What was seen, redacted.
-    pub message: String,
 }
 
 /// The plugin is of another kind than it is used for.
@@ -119,19 +99,19 @@ impl Runner {
     ///
     /// # Errors
     /// If the plugin broke down or took too long.
-    pub async fn preflight(&self) -> Result<Vec<Finding>, CallError> {
+    pub async fn preflight(&self) -> Result<Vec<PreflightCheck>, CallError> {
         let scenario = self.scenario();
         let findings = self.once(async |exports, accessor| exports.call_preflight(accessor, scenario).await).await?;
-        let finding = |finding: types::Finding| Finding {
+        let check = |finding: types::Finding| PreflightCheck {
             name: finding.name,
             outcome: match finding.outcome {
-                types::Outcome::Pass => Outcome::Pass,
-                types::Outcome::Warn => Outcome::Warn,
-                types::Outcome::Fail => Outcome::Fail,
+                types::Outcome::Pass => CheckOutcome::Pass,
+                types::Outcome::Warn => CheckOutcome::Warn,
+                types::Outcome::Fail => CheckOutcome::Fail,
             },
             message: self.services.worker.redactor.redact(&finding.message).into_owned(),
         };
-        Ok(findings.into_iter().map(finding).collect())
+        Ok(findings.into_iter().map(check).collect())
     }
 
     /// Prepares the scenario, in an instance of its own, and gives the state for [`Runner::pool`] and
@@ -170,15 +150,19 @@ impl Runner {
         done.map_err(|failure| CallError::failed(&self.services, &failure))
     }
 
-    /// Removes these entries' things from the target, in an instance of its own; the [`Book`](crate::Book) of the context
+    /// Removes these entries' things from the target, in an instance of its own; the [`ScenarioLedger`](crate::ScenarioLedger) of the context
     /// tells which are gone afterwards. The call may go on as long as it removes something every `limits.call`. Give the
     /// runner a context whose `stop` is not set.
     ///
     /// # Errors
     /// If the plugin says so, broke down, or removed nothing for too long.
-    pub async fn cleanup(&self, entries: Vec<Entry>) -> Result<(), CallError> {
-        let entry =
-            |entry: Entry| types::Entry { number: entry.number, kind: entry.kind, name: entry.name, id: entry.id };
+    pub async fn cleanup(&self, entries: Vec<LedgerEntry>) -> Result<(), CallError> {
+        let entry = |entry: LedgerEntry| types::Entry {
+            number: entry.number,
+            kind: entry.kind,
+            name: entry.name,
+            id: entry.id,
+        };
         let (scenario, entries) = (self.scenario(), entries.into_iter().map(entry).collect::<Vec<_>>());
         let done = self.once_within(Duration::MAX, async |exports, accessor| {
             tokio::select! {

@@ -12,7 +12,7 @@ use crate::call::Stopped;
 use crate::capability::http::Prepared;
 use crate::context::{PluginContext, WorkerContext};
 use crate::description::Description;
-use crate::fault::{Fault, IncidentBook};
+use crate::fault::{Fault, IncidentCounter};
 use crate::limits::Meter;
 use crate::random::Stream;
 use crate::series::{SeriesBook, Unrecorded};
@@ -38,7 +38,7 @@ pub(crate) struct Services {
 
 struct State {
     series: SeriesBook,
-    book: IncidentBook,
+    book: IncidentCounter,
     samples: Meter,
     log_lines: Meter,
     ledger: Meter,
@@ -51,7 +51,7 @@ struct State {
 impl Services {
     pub(crate) fn new(worker: WorkerContext, plugin: Arc<PluginContext>, description: &Description) -> Arc<Self> {
         let mut series = SeriesBook::new(worker.registry.clone(), plugin.tags.clone());
-        let mut book = IncidentBook::new(Arc::clone(&plugin.name), worker.incidents.clone());
+        let mut book = IncidentCounter::new(Arc::clone(&plugin.name), worker.incidents.clone());
         for metric in description.metrics.iter().chain(&plugin.metrics) {
             if let Err(conflict) = series.declare(metric) {
                 book.fault(Fault::UndeclaredMetric, 1, || conflict.to_string());

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kperf_metrics::{Fact, Incident, Interval, Record, Registry, ThresholdChange};
+use kperf_metrics::{DeliveryChange, Fact, Incident, Interval, PreflightCheck, Record, Registry, ThresholdChange};
 use serde::{Deserialize, Serialize};
 
 use crate::{CapacityChange, CellInfo, CellState, Kinds, RunHeader, Summary};
@@ -20,7 +20,12 @@ pub enum RunEvent {
     /// The run is known and its folder is there. The first event of every run.
     Prepared(Box<RunHeader>),
     /// A plugin has checked something before anything is set up.
-    Preflight(PreflightCheck),
+    Preflight {
+        /// The scenario's or collector's name in the suite.
+        scenario: String,
+        /// What was looked at, and how it went.
+        check: PreflightCheck,
+    },
     /// A scenario has been set up.
     SetUp {
         /// The scenario's name in the suite.
@@ -178,31 +183,6 @@ impl Phase {
     }
 }
 
-/// How a preflight check went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CheckOutcome {
-    /// The target is usable in this respect.
-    Pass,
-    /// It is usable with a reservation.
-    Warn,
-    /// It is not usable: no load is made.
-    Fail,
-}
-
-/// A line of a plugin's preflight.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PreflightCheck {
-    /// The scenario's name in the suite.
-    pub scenario: String,
-    /// What was looked at.
-    pub name: String,
-    /// How it went.
-    pub outcome: CheckOutcome,
-    /// What was seen.
-    pub message: String,
-}
-
 /// A scenario that changes its state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -310,19 +290,6 @@ pub enum Trial {
     },
     /// Running iterations may end.
     Recovering,
-}
-
-/// What became of a reporter's message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryChange {
-    /// The reporter's name in the suite.
-    pub reporter: String,
-    /// What the message is about.
-    pub key: String,
-    /// Whether the service has taken it; otherwise it is kept in the outbox.
-    pub arrived: bool,
-    /// How often it was tried.
-    pub tries: u32,
 }
 
 /// How far the removal of what a scenario has created is.

@@ -11,14 +11,17 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 
-use kperf_metrics::{Fact, Incident, Interval, IntervalRecord, MetricDef, Registry, SeriesId, Tags, ThresholdChange};
+use kperf_metrics::{
+    DeliveryChange, Fact, Incident, Interval, IntervalRecord, MetricDef, PreflightCheck, Registry, SeriesId, Tags,
+    ThresholdChange,
+};
 use rustc_hash::FxHashMap;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CapacityChange, CommandChange, DeliveryChange, End, LoadTarget, Merged, Phase, PreflightCheck, Removed, RunEvent,
-    RunFolder, RunHeader, ScenarioChange,
+    CapacityChange, CommandChange, End, LoadTarget, Merged, Phase, Removed, RunEvent, RunFolder, RunHeader,
+    ScenarioChange,
 };
 
 /// A series that appears for the first time.
@@ -44,20 +47,37 @@ struct RemovalLine {
 #[serde(rename_all = "lowercase")]
 enum Line {
     Run(Box<RunHeader>),
-    Preflight(PreflightCheck),
-    Setup { scenario: String, took_ns: u64 },
-    Load { unix_ns: u64 },
+    Preflight {
+        scenario: String,
+        #[serde(flatten)]
+        check: PreflightCheck,
+    },
+    Setup {
+        scenario: String,
+        took_ns: u64,
+    },
+    Load {
+        unix_ns: u64,
+    },
     Series(SeriesLine),
     Interval(IntervalRecord),
     Scenario(ScenarioChange),
     Threshold(ThresholdChange),
     Capacity(Box<CapacityChange>),
-    Change { scenario: String, target: LoadTarget },
+    Change {
+        scenario: String,
+        target: LoadTarget,
+    },
     Incident(Incident),
-    Failed { phase: Phase, incident: Incident },
+    Failed {
+        phase: Phase,
+        incident: Incident,
+    },
     Fact(Fact),
     Delivery(DeliveryChange),
-    Interrupted { phase: Phase },
+    Interrupted {
+        phase: Phase,
+    },
     Removal(RemovalLine),
     Command(CommandChange),
     End(End),
@@ -91,7 +111,9 @@ impl Line {
         let nanoseconds = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Some(match event {
             RunEvent::Prepared(header) => Self::Run(header.clone()),
-            RunEvent::Preflight(check) => Self::Preflight(check.clone()),
+            RunEvent::Preflight { scenario, check } => {
+                Self::Preflight { scenario: scenario.clone(), check: check.clone() }
+            }
             RunEvent::SetUp { scenario, took } => {
                 Self::Setup { scenario: scenario.clone(), took_ns: nanoseconds(*took) }
             }
@@ -271,7 +293,7 @@ impl JournalReader {
         let time = std::time::Duration::from_nanos;
         Ok(Some(match line {
             Line::Run(header) => RunEvent::Prepared(header),
-            Line::Preflight(check) => RunEvent::Preflight(check),
+            Line::Preflight { scenario, check } => RunEvent::Preflight { scenario, check },
             Line::Setup { scenario, took_ns } => RunEvent::SetUp { scenario, took: time(took_ns) },
             Line::Load { unix_ns } => RunEvent::LoadStarted { unix_ns },
             Line::Series(series) => {

@@ -41,8 +41,8 @@ pub use capacity::{
 };
 pub use error::ReportError;
 pub use event::{
-    Activity, CheckOutcome, CommandChange, DeliveryChange, Doing, End, LoadTarget, Merged, Phase, PreflightCheck,
-    RemovalProgress, Removed, RunEvent, ScenarioChange, ScenarioProgress, Trial,
+    Activity, CommandChange, Doing, End, LoadTarget, Merged, Phase, RemovalProgress, Removed, RunEvent, ScenarioChange,
+    ScenarioProgress, Trial,
 };
 pub use exit::Exit;
 pub use finish::{finish, finish_live};

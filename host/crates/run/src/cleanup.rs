@@ -65,7 +65,7 @@ impl Past {
         let no_run = |why: String| CleanupError::NoRun { dir: folder.path().display().to_string(), why };
         let header = kperf_results::header(folder).map_err(|error| no_run(error.to_string()))?;
         let header = header.ok_or_else(|| no_run("its journal does not begin with one".to_owned()))?;
-        let ledger = Ledger::open(folder.path())?;
+        let ledger = Ledger::open(&folder.ledger())?;
         let suite = std::fs::read_to_string(folder.suite());
         let suite = suite.map_err(|error| no_run(format!("suite.toml: {error}")))?;
         Ok(Self { header, suite, ledger })
@@ -92,7 +92,7 @@ impl Past {
         let simulated =
             self.header.scenarios.iter().filter(|it| it.target.as_deref() == Some(TargetAddress::SIMULATED));
         for scenario in simulated {
-            let book = self.ledger.book(&scenario.name);
+            let book = self.ledger.scenario(&scenario.name);
             for entry in book.entries()? {
                 book.removed(entry.number)?;
                 gone += 1;
@@ -173,7 +173,7 @@ pub async fn clean_up(
         let tags = Tags::new([("scenario", name.as_str())]);
         let (mut context, threads) = session.environment(&planned.plugin, &scenario.plugin, tags)?;
         adapt(&mut context, scenario, planned);
-        let ledger = past.ledger.book(&name);
+        let ledger = past.ledger.scenario(&name);
         context.ledger = Some(Arc::clone(&ledger));
         let worker = threads.worker(stopped.clone(), false)?;
         let runner = Runner::new(&planned.plugin.component, worker, Arc::new(context))?;

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use kperf_metrics::Tags;
 use kperf_plan::{Lookup, Plan, Secrets};
-use kperf_plugin::{Delivery, Engine, Incidents, Letter, Outbox, OutboxError, Resender};
+use kperf_plugin::{Delivery, Engine, Incidents, Message, Outbox, OutboxError, Resender};
 use kperf_results::{RunFolder, RunInfo, matrix_state};
 use kperf_suite::Diagnostics;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::cleanup::suite_input;
 use crate::session::{EnvironmentError, Session};
@@ -65,19 +65,19 @@ pub async fn resend(folder: &RunFolder, engine: &Engine, lookup: Lookup) -> Resu
         let header = kperf_results::header(folder).map_err(|error| no_run(error.to_string()))?;
         header.ok_or_else(|| no_run("its journal does not begin with one".to_owned()))?.run
     };
-    let Some((outbox, letters)) = Outbox::open(folder.path())? else { return Ok(Resent::default()) };
-    if letters.is_empty() {
+    let Some((outbox, messages)) = Outbox::open(&folder.outbox())? else { return Ok(Resent::default()) };
+    if messages.is_empty() {
         return Ok(Resent::default());
     }
-    let plan = planned(folder, &run, &letters, engine, lookup).await?;
-    send(folder, &run, &plan, Arc::new(outbox), letters).await
+    let plan = planned(folder, &run, &messages, engine, lookup).await?;
+    send(folder, &run, &plan, Arc::new(outbox), messages).await
 }
 
 /// The plan of those reporters whose messages have not arrived.
 async fn planned(
     folder: &RunFolder,
     run: &RunInfo,
-    letters: &[Letter],
+    messages: &[Message],
     engine: &Engine,
     lookup: Lookup,
 ) -> Result<Plan, ResendError> {
@@ -85,7 +85,7 @@ async fn planned(
         dir: folder.path().display().to_string(),
         why: format!("suite.toml: {error}"),
     })?;
-    let reporters = letters.iter().map(|letter| letter.reporter.as_str()).collect();
+    let reporters = messages.iter().map(|message| message.reporter.as_str()).collect();
     let input = suite_input(folder, run, text, engine.clone(), lookup);
     input.replan_reporters(&reporters).await.map_err(|error| ResendError::Suite(error.diagnostics))
 }
@@ -95,33 +95,39 @@ async fn send(
     run: &RunInfo,
     plan: &Plan,
     outbox: Arc<Outbox>,
-    letters: Vec<Letter>,
+    messages: Vec<Message>,
 ) -> Result<Resent, ResendError> {
     let secrets = Secrets::read(plan).map_err(ResendError::Suite)?;
     let (incidents, _reported) = Incidents::channel();
     let session = Session::new(plan, &secrets, folder, &run.id, incidents)?;
     let (_stop, stopped) = watch::channel(false);
     let (_until, until) = watch::channel(Some(Instant::now() + TOGETHER));
+    let (changes, _) = mpsc::unbounded_channel();
     let mut senders = BTreeMap::new();
     for (planned, reporter) in plan.reporters.iter().zip(&plan.suite.reporters) {
         let environment = session.environment(planned, &reporter.plugin, Tags::default());
         let sender = environment.and_then(|(mut context, threads)| {
-            context.delivery = Some(Delivery { outbox: Arc::clone(&outbox), patience: PATIENCE, until: until.clone() });
+            context.delivery = Some(Delivery {
+                outbox: Arc::clone(&outbox),
+                patience: PATIENCE,
+                until: until.clone(),
+                changes: changes.clone(),
+            });
             let worker = threads.worker(stopped.clone(), false)?;
             Ok(Resender::new(&planned.component, worker, Arc::new(context)))
         });
         senders.insert(planned.name.as_str(), sender);
     }
     let mut resent = Resent::default();
-    for letter in letters {
-        let sent = match senders.get(letter.reporter.as_str()) {
-            Some(Ok(sender)) => sender.resend(&letter).await,
+    for message in messages {
+        let sent = match senders.get(message.reporter.as_str()) {
+            Some(Ok(sender)) => sender.resend(&message).await,
             Some(Err(why)) => Err(why.to_string()),
             None => Err("the suite has no such reporter any more".to_owned()),
         };
         match sent {
             Ok(()) => resent.arrived += 1,
-            Err(why) => resent.failed.push(format!("{}: {}: {why}", letter.reporter, letter.key)),
+            Err(why) => resent.failed.push(format!("{}: {}: {why}", message.reporter, message.key)),
         }
     }
     Ok(resent)

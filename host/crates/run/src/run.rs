@@ -109,9 +109,9 @@ pub async fn run(plan: &Plan, options: RunOptions<'_>, interrupts: &Interrupts) 
     // For a cleanup after a crash, which has to make the same plan again.
     let suite = secrets.redactor.redact(plan.suite.sources.text()).into_owned();
     std::fs::write(folder.suite(), suite).map_err(write)?;
-    let ledger = Ledger::create(folder.path())?;
+    let ledger = Ledger::create(&folder.ledger())?;
     let servers = RunningServers::start(plan, options.servers, true)?;
-    let outbox = Arc::new(Outbox::create(folder.path()));
+    let outbox = Arc::new(Outbox::create(&folder.outbox()));
     let run = Run {
         plan,
         secrets: &secrets,
@@ -151,6 +151,7 @@ pub async fn run(plan: &Plan, options: RunOptions<'_>, interrupts: &Interrupts) 
     let json = std::fs::read_to_string(folder.summary()).map_err(write)?;
     stream.emit(RunEvent::Verdict { summary: Arc::clone(&summary), json: json.into() });
     exit = report(&stream, interrupts, exit).await;
+    stream.emit_reported();
     for end in stream.close(Until::Last).finish(None).await {
         // Too late for the results.
         if let Err(message) = end.result {
@@ -271,7 +272,7 @@ impl Run<'_> {
                 let environment = session.environment(&plan.plugin, &scenario.plugin, tags);
                 let (mut context, threads) = environment.map_err(|error| error.to_string())?;
                 adapt(&mut context, scenario, plan);
-                let ledger = self.ledger.book(&plan.plugin.name);
+                let ledger = self.ledger.scenario(&plan.plugin.name);
                 context.ledger = Some(Arc::clone(&ledger));
                 context.tables = Some(tables::first(self.plan, place));
                 let context = Arc::new(context);
@@ -312,7 +313,7 @@ impl Run<'_> {
         let scenarios = self.plan.suite.scenarios.iter();
         let lasting =
             scenarios.filter(|it| target_of(self.plan, it).is_some_and(|target| target != TargetAddress::Simulated));
-        lasting.map(|it| self.ledger.book(&it.plugin.name.value).open()).sum()
+        lasting.map(|it| self.ledger.scenario(&it.plugin.name.value).open()).sum()
     }
 }
 

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use kperf_metrics::{Incident, Registry};
+use kperf_metrics::{DeliveryChange, Incident, Registry};
 use kperf_plugin::Incidents;
 use kperf_results::{Fold, Journal, MatrixHeader, RunEvent, RunFolder, RunHeader};
 use tokio::sync::{mpsc, watch};
@@ -18,6 +18,7 @@ pub(crate) struct EventStream {
     state: RefCell<State>,
     broken: watch::Sender<bool>,
     incidents: Incidents,
+    deliveries: mpsc::UnboundedSender<DeliveryChange>,
 }
 
 struct State {
@@ -26,6 +27,7 @@ struct State {
     journal: Option<Journal>,
     listeners: Listeners,
     reported: mpsc::UnboundedReceiver<Incident>,
+    delivered: mpsc::UnboundedReceiver<DeliveryChange>,
 }
 
 impl EventStream {
@@ -53,14 +55,20 @@ impl EventStream {
 
     fn new(header: RunHeader, registry: Registry, journal: Option<Journal>) -> Self {
         let (incidents, reported) = Incidents::channel();
+        let (deliveries, delivered) = mpsc::unbounded_channel();
         let listeners = Listeners::new(incidents.clone());
-        let state = RefCell::new(State { fold: Fold::new(header, registry), journal, listeners, reported });
-        Self { state, broken: watch::Sender::new(false), incidents }
+        let state = RefCell::new(State { fold: Fold::new(header, registry), journal, listeners, reported, delivered });
+        Self { state, broken: watch::Sender::new(false), incidents, deliveries }
     }
 
     /// Where plugins and sinks report incidents; they are emitted once a second.
     pub(crate) fn incidents(&self) -> &Incidents {
         &self.incidents
+    }
+
+    /// Where reporters tell what becomes of their messages.
+    pub(crate) fn deliveries(&self) -> &mpsc::UnboundedSender<DeliveryChange> {
+        &self.deliveries
     }
 
     /// Adds a sink; it gets what happens from now on.
@@ -84,13 +92,17 @@ impl EventStream {
         state.listeners.send(&Arc::new(event));
     }
 
-    /// Emits the incidents that plugins and sinks have reported.
+    /// Emits what plugins and sinks have reported.
     pub(crate) fn emit_reported(&self) {
         self.state.borrow_mut().listeners.report_lost();
         loop {
-            let Ok(incident) = self.state.borrow_mut().reported.try_recv() else { return };
+            let Ok(incident) = self.state.borrow_mut().reported.try_recv() else { break };
             log(&incident);
             self.emit(RunEvent::Incident(incident));
+        }
+        loop {
+            let Ok(change) = self.state.borrow_mut().delivered.try_recv() else { return };
+            self.emit(RunEvent::Delivery(change));
         }
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use wasmtime::component::Accessor;
 
 use super::GuestData;
-use crate::bindings::delivery::{Failure, Host, HostWithStore, Message, Response};
+use crate::bindings::delivery::{Failure, Host, HostWithStore, Message as WireMessage, Response};
 use crate::bindings::http::{Chunk, Timing};
 use crate::delivery::{Undelivered, deliver};
 use crate::fault::Fault;
 use crate::guest::Guest;
-use crate::outbox::{Letter, Piece};
+use crate::outbox::{Message, Piece};
 use crate::services::Services;
 
 /// The largest body in bytes.
@@ -21,7 +21,7 @@ const LONGEST_KEY: usize = 1024;
 impl Host for Guest {}
 
 impl<T: 'static> HostWithStore<T> for GuestData {
-    async fn deliver(accessor: &Accessor<T, Self>, message: Message) -> Result<Response, Failure> {
+    async fn deliver(accessor: &Accessor<T, Self>, message: WireMessage) -> Result<Response, Failure> {
         let services = accessor.with(|mut access| Arc::clone(&access.get().services));
         let failed = |error: &Undelivered| Failure { kind: error.kind().into(), message: error.message().into() };
         let Some(delivery) = services.plugin.delivery.clone().filter(|_| services.capable) else {
@@ -29,19 +29,19 @@ impl<T: 'static> HostWithStore<T> for GuestData {
             services.fault(Fault::WrongWorld, 1, error.message());
             return Err(failed(&error));
         };
-        let letter = letter(&services, message).map_err(|error| failed(&error))?;
-        let letter = match delivery.outbox.put(letter.clone()) {
-            Ok(letter) => letter,
+        let message = kept(&services, message).map_err(|error| failed(&error))?;
+        let message = match delivery.outbox.put(message.clone()) {
+            Ok(message) => message,
             Err(crate::outbox::OutboxError::Full) => {
                 return Err(failed(&Undelivered::Refused(crate::outbox::OutboxError::Full.to_string())));
             }
             Err(error) => {
                 // Whoever waits for an alarm does not care for this machine's disk.
                 tracing::warn!("{}: {error}", services.plugin.name);
-                letter
+                message
             }
         };
-        let response = deliver(&services, &delivery, &letter).await.map_err(|error| failed(&error))?;
+        let response = deliver(&services, &delivery, &message).await.map_err(|error| failed(&error))?;
         let timing = Timing { blocked: 0, connecting: 0, tls: 0, sending: 0, waiting: 0, receiving: 0, duration: 0 };
         Ok(Response {
             status: response.status.as_u16(),
@@ -53,7 +53,7 @@ impl<T: 'static> HostWithStore<T> for GuestData {
 }
 
 /// A message as it is kept: text, without secrets.
-fn letter(services: &Services, message: Message) -> Result<Letter, Undelivered> {
+fn kept(services: &Services, message: WireMessage) -> Result<Message, Undelivered> {
     let refused = |text: &str| Undelivered::Refused(text.to_owned());
     let request = message.request;
     if message.key.is_empty() || message.key.len() > LONGEST_KEY {
@@ -77,7 +77,7 @@ fn letter(services: &Services, message: Message) -> Result<Letter, Undelivered> 
     if size > LARGEST {
         return Err(Undelivered::Refused(format!("a message has at most {LARGEST} bytes; send less")));
     }
-    Ok(Letter {
+    Ok(Message {
         number: 0,
         reporter: services.plugin.name.to_string(),
         key: redact(&message.key),

@@ -4,7 +4,7 @@ use crate::bindings::ledger::Host;
 use crate::call::Stopped;
 use crate::fault::Fault;
 use crate::guest::Guest;
-use crate::ledger::{Book, LedgerError};
+use crate::ledger::{LedgerError, ScenarioLedger};
 use crate::services::Services;
 use crate::table::cut;
 
@@ -39,7 +39,7 @@ impl Host for Guest {
 }
 
 /// The ledger, if this plugin has one.
-fn book(services: &Services) -> Result<Option<&Book>, Stopped> {
+fn book(services: &Services) -> Result<Option<&ScenarioLedger>, Stopped> {
     if !services.capable {
         return Ok(None);
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use kperf_metrics::Cell;
-use kperf_plugin::{Book, CallError, Entry, Fault, IterationOutcome, Ledger, PluginContext, Redactor, Secret};
+use kperf_plugin::{
+    CallError, Fault, IterationOutcome, Ledger, LedgerEntry, PluginContext, Redactor, ScenarioLedger, Secret,
+};
 
 use crate::server::Server;
 use crate::support::{Worker, on_worker, plugin, scenario};
@@ -18,7 +20,7 @@ fn params(text: &str) -> String {
     serde_json::Value::Object(defaults.into_iter().chain(own).collect()).to_string()
 }
 
-fn creating(mode: &str, target: &str, text: &str, book: &Arc<Book>) -> PluginContext {
+fn creating(mode: &str, target: &str, text: &str, book: &Arc<ScenarioLedger>) -> PluginContext {
     PluginContext { ledger: Some(Arc::clone(book)), tables: Some(4), ..scenario(mode, target, &params(text)) }
 }
 
@@ -26,7 +28,7 @@ fn creating(mode: &str, target: &str, text: &str, book: &Arc<Book>) -> PluginCon
 fn a_guest_creates_and_cleans_up() {
     on_worker(async {
         let dir = tempfile::tempdir().unwrap();
-        let book = Ledger::create(dir.path()).unwrap().book("s");
+        let book = Ledger::create(&dir.path().join("ledger.jsonl")).unwrap().scenario("s");
         let server = Server::start().await;
         let worker = Worker::new();
         let plugin = plugin("creating-runner").await;
@@ -34,7 +36,8 @@ fn a_guest_creates_and_cleans_up() {
         let pool = runner.pool(Arc::from([])).unwrap();
         assert_eq!(pool.iterate(0, 0, None).await, IterationOutcome::Ok);
         let entries = book.entries().unwrap();
-        let expected = Entry { number: 1, kind: "thing".into(), name: "r1-0-0-0".into(), id: Some("id-1".into()) };
+        let expected =
+            LedgerEntry { number: 1, kind: "thing".into(), name: "r1-0-0-0".into(), id: Some("id-1".into()) };
         assert_eq!(entries, [expected]);
         runner.cleanup(entries).await.unwrap();
         assert_eq!((book.open(), book.removed_so_far()), (0, 1));
@@ -46,8 +49,8 @@ fn a_guest_creates_and_cleans_up() {
 fn hostile_words_and_rows_are_named_and_dropped() {
     on_worker(async {
         let dir = tempfile::tempdir().unwrap();
-        let ledger = Ledger::create(dir.path()).unwrap();
-        let (book, other) = (ledger.book("s"), ledger.book("other"));
+        let ledger = Ledger::create(&dir.path().join("ledger.jsonl")).unwrap();
+        let (book, other) = (ledger.scenario("s"), ledger.scenario("other"));
         other.creating("thing", "not yours").unwrap();
         let worker = Worker::new();
         let pool = worker.pool(&plugin("creating-runner").await, creating("hostile", "", "", &book));
@@ -67,7 +70,7 @@ fn hostile_words_and_rows_are_named_and_dropped() {
 fn rows_carry_the_number_of_their_table_and_no_secret() {
     on_worker(async {
         let dir = tempfile::tempdir().unwrap();
-        let book = Ledger::create(dir.path()).unwrap().book("s");
+        let book = Ledger::create(&dir.path().join("ledger.jsonl")).unwrap().scenario("s");
         let server = Server::start().await;
         let worker = Worker::with_redactor(Redactor::new([&Secret::new("r1-0-0-0")]));
         let pool = worker.pool(&plugin("creating-runner").await, creating("create", &server.url(), "", &book));
@@ -91,7 +94,7 @@ fn rows_carry_the_number_of_their_table_and_no_secret() {
 fn a_word_that_can_not_be_written_ends_the_call_before_its_request() {
     on_worker(async {
         let dir = tempfile::tempdir().unwrap();
-        let book = Ledger::create(dir.path()).unwrap().book("s");
+        let book = Ledger::create(&dir.path().join("ledger.jsonl")).unwrap().scenario("s");
         let server = Server::start().await;
         let worker = Worker::new();
         let mut context = creating("create", &server.url(), "", &book);
@@ -118,7 +121,7 @@ fn a_plugin_without_a_ledger_is_told_and_goes_on() {
 fn a_cleanup_that_removes_nothing_for_too_long_is_ended() {
     on_worker(async {
         let dir = tempfile::tempdir().unwrap();
-        let book = Ledger::create(dir.path()).unwrap().book("s");
+        let book = Ledger::create(&dir.path().join("ledger.jsonl")).unwrap().scenario("s");
         for name in ["a", "b"] {
             book.creating("thing", name).unwrap();
         }
@@ -136,7 +139,7 @@ fn a_cleanup_that_removes_nothing_for_too_long_is_ended() {
 fn a_setup_may_take_long_if_it_says_something() {
     on_worker(async {
         let dir = tempfile::tempdir().unwrap();
-        let book = Ledger::create(dir.path()).unwrap().book("s");
+        let book = Ledger::create(&dir.path().join("ledger.jsonl")).unwrap().scenario("s");
         let server = Server::start().await;
         let worker = Worker::new();
         let plugin = plugin("creating-runner").await;

@@ -1,6 +1,6 @@
 //! Loading: every reason against it has its name.
 
-use kperf_plugin::{AnatomyError, Fault, LoadError, Plugin, World};
+use kperf_plugin::{Fault, InspectError, LoadError, Plugin, World};
 
 use crate::support::{bytes, engine, on_worker, plugin};
 
@@ -36,7 +36,7 @@ fn what_is_no_component_is_refused() {
         }
         let whole = bytes("http-runner");
         let error = refused(&whole[..whole.len() / 2]).await;
-        assert!(matches!(error, LoadError::Anatomy(AnatomyError::Damaged(_))), "{error}");
+        assert!(matches!(error, LoadError::Inspection(InspectError::Damaged(_))), "{error}");
     });
 }
 

@@ -65,7 +65,7 @@ impl MatrixResult<'_> {
         let write = |source| RunError::Folder { dir: folder.path().to_owned(), source };
         let secrets = Secrets::read(plan).map_err(RunError::Suite)?;
         let servers = RunningServers::start(plan, servers, false)?;
-        let outbox = Arc::new(Outbox::create(folder.path()));
+        let outbox = Arc::new(Outbox::create(&folder.outbox()));
         let session = Session::new(plan, &secrets, folder, run, stream.incidents().clone())?.with_servers(&servers);
         let json = std::fs::read_to_string(folder.summary()).map_err(write)?;
         let told = async {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use kperf_metrics::{Incident, MetricId, SeriesId, Shard, Tags};
+use kperf_metrics::{CheckOutcome, Incident, MetricId, PreflightCheck, SeriesId, Shard, Tags};
 use kperf_native::{CALL_LIMIT, Collection, Failure, Level, Sample, Session as NativeSession, Sink};
 use kperf_plan::{Plan, PlannedNative};
 use kperf_plugin::{Incidents, Redactor};
-use kperf_results::{CheckOutcome, PreflightCheck, RunEvent};
+use kperf_results::RunEvent;
 use kperf_suite::NativeCollector;
 use tokio::sync::{mpsc as messages, oneshot};
 
@@ -77,13 +77,10 @@ impl NativeStart<'_> {
         let (session, sink) = match started.map_err(|error| error.to_string())? {
             Ok(started) => started,
             Err(failure @ Failure::Unavailable(_)) if !wanted.required => {
-                let (outcome, message) = (CheckOutcome::Warn, failure.to_string());
-                self.stream.emit(RunEvent::Preflight(PreflightCheck {
-                    scenario: name.clone(),
-                    name: String::new(),
-                    outcome,
-                    message: message.clone(),
-                }));
+                let message = failure.to_string();
+                let check =
+                    PreflightCheck { name: String::new(), outcome: CheckOutcome::Warn, message: message.clone() };
+                self.stream.emit(RunEvent::Preflight { scenario: name.clone(), check });
                 self.session.incidents.report(incident(&name, failure.kind(), message));
                 return Ok(None);
             }

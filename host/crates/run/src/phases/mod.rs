@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use kperf_metrics::Incident;
 use kperf_plan::PlannedScenario;
-use kperf_plugin::{Book, CallError, PluginContext, Records, Runner};
+use kperf_plugin::{CallError, PluginContext, Records, Runner, ScenarioLedger};
 use kperf_results::{Phase, RunEvent};
 
 use crate::session::ThreadEnvironment;
@@ -31,7 +31,7 @@ pub(crate) struct PreparedScenario<'a> {
     pub(crate) context: Arc<PluginContext>,
     pub(crate) threads: ThreadEnvironment,
     pub(crate) runner: Runner,
-    pub(crate) ledger: Arc<Book>,
+    pub(crate) ledger: Arc<ScenarioLedger>,
     /// Rows that the plugin appends outside load.
     pub(crate) records: Records,
     pub(crate) setup: SetupState,

@@ -1,7 +1,7 @@
 //! Preflight: plugins look whether their targets are usable. Nothing is changed there.
 
-use kperf_plugin::Outcome;
-use kperf_results::{CheckOutcome, Phase, PreflightCheck, RunEvent};
+use kperf_metrics::CheckOutcome;
+use kperf_results::{Phase, RunEvent};
 
 use super::{PhaseFailed, PreparedScenario, call_failed, fail};
 use crate::stream::EventStream;
@@ -22,18 +22,8 @@ impl Preflight<'_> {
             let name = scenario.name();
             let checks = scenario.runner.preflight().await;
             for check in checks.map_err(|error| call_failed(self.stream, Phase::Preflight, name, error))? {
-                let outcome = match check.outcome {
-                    Outcome::Pass => CheckOutcome::Pass,
-                    Outcome::Warn => CheckOutcome::Warn,
-                    Outcome::Fail => CheckOutcome::Fail,
-                };
-                usable &= outcome != CheckOutcome::Fail;
-                self.stream.emit(RunEvent::Preflight(PreflightCheck {
-                    scenario: name.to_owned(),
-                    name: check.name,
-                    outcome,
-                    message: check.message,
-                }));
+                usable &= check.outcome != CheckOutcome::Fail;
+                self.stream.emit(RunEvent::Preflight { scenario: name.to_owned(), check });
             }
         }
         if usable {

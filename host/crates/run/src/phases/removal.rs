@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use kperf_metrics::Incident;
-use kperf_plugin::{Book, Entry, LedgerError, Runner};
+use kperf_plugin::{LedgerEntry, LedgerError, Runner, ScenarioLedger};
 use kperf_results::{Kinds, Phase, RemovalProgress, Removed, RunEvent, RunFolder, list_of_kinds};
 
 use super::PreparedScenario;
@@ -53,24 +53,24 @@ const BATCH: usize = 1000;
 /// When the ledger can't be read.
 pub(crate) async fn remove(
     runner: &Runner,
-    book: &Book,
+    ledger: &ScenarioLedger,
     scenario: &str,
     tell: &mut dyn FnMut(RemovalProgress),
 ) -> Result<Removed, LedgerError> {
     let started = Instant::now();
-    let entries = book.entries()?;
+    let entries = ledger.entries()?;
     let all = kinds(&entries);
-    let before = book.removed_so_far();
+    let before = ledger.removed_so_far();
     let (name, total) = (|| scenario.to_owned(), entries.len() as u64);
     tell(RemovalProgress::Began { scenario: name(), total });
     let mut ticks = tokio::time::interval(Duration::from_millis(250));
-    let mut work = std::pin::pin!(hand_over(runner, book, entries));
+    let mut work = std::pin::pin!(hand_over(runner, ledger, entries));
     let (left, error) = loop {
         tokio::select! {
             biased;
             ended = &mut work => break ended,
             _ = ticks.tick() => {
-                let removed = book.removed_so_far() - before;
+                let removed = ledger.removed_so_far() - before;
                 tell(RemovalProgress::Going { scenario: name(), removed, total });
             }
         }
@@ -86,7 +86,11 @@ pub(crate) async fn remove(
 }
 
 /// Gives what is left, and the last error.
-async fn hand_over(runner: &Runner, book: &Book, mut entries: Vec<Entry>) -> (Vec<Entry>, Option<String>) {
+async fn hand_over(
+    runner: &Runner,
+    ledger: &ScenarioLedger,
+    mut entries: Vec<LedgerEntry>,
+) -> (Vec<LedgerEntry>, Option<String>) {
     let mut error = None;
     loop {
         let mut left = Vec::new();
@@ -94,7 +98,7 @@ async fn hand_over(runner: &Runner, book: &Book, mut entries: Vec<Entry>) -> (Ve
         while let Some(batch) = batches.next() {
             let called = runner.cleanup(batch.to_vec()).await;
             error = called.err().map(|error| error.to_string()).or(error);
-            let still: Vec<Entry> = batch.iter().filter(|entry| book.is_open(entry.number)).cloned().collect();
+            let still: Vec<LedgerEntry> = batch.iter().filter(|entry| ledger.is_open(entry.number)).cloned().collect();
             let stuck = still.len() == batch.len();
             left.extend(still);
             if stuck {
@@ -109,7 +113,7 @@ async fn hand_over(runner: &Runner, book: &Book, mut entries: Vec<Entry>) -> (Ve
     }
 }
 
-fn kinds(entries: &[Entry]) -> Kinds {
+fn kinds(entries: &[LedgerEntry]) -> Kinds {
     let mut kinds = Kinds::new();
     for entry in entries {
         *kinds.entry(entry.kind.clone()).or_default() += 1;

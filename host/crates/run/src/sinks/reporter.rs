@@ -75,7 +75,12 @@ fn start(
     let environment = session.environment(planned, &wanted.plugin, tags);
     let (mut context, threads) = environment.map_err(|error| error.to_string())?;
     let (closing, until) = watch::channel(None);
-    context.delivery = Some(Delivery { outbox: Arc::clone(outbox), patience: wanted.deadline, until });
+    context.delivery = Some(Delivery {
+        outbox: Arc::clone(outbox),
+        patience: wanted.deadline,
+        until,
+        changes: stream.deliveries().clone(),
+    });
     let copy = context.artifacts.clone().zip(wanted.append_to.as_ref().map(PathBuf::from));
     let announcer = Announcer::new(wanted.on.clone(), wanted.hold);
     let plugin = planned.component.clone();

@@ -46,7 +46,7 @@ impl std::fmt::Display for World {
 
 /// Why the bytes are no plugin.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-pub enum AnatomyError {
+pub enum InspectError {
     /// Not a component at all; the text says what it is instead.
     #[error(
         "it is {0}, not a WebAssembly component; build it for `wasm32-wasip2` or wrap it with `wasm-tools component new`"
@@ -75,20 +75,20 @@ pub enum AnatomyError {
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Anatomy {
+pub(crate) struct Inspection {
     pub(crate) world: World,
     /// Whether several calls can run in one instance: an export is lifted with the `async` option, and nothing that is
     /// imported makes all of them wait.
     pub(crate) concurrent: bool,
 }
 
-impl Anatomy {
-    pub(crate) fn of(bytes: &[u8]) -> Result<Self, AnatomyError> {
+impl Inspection {
+    pub(crate) fn of(bytes: &[u8]) -> Result<Self, InspectError> {
         if !bytes.starts_with(b"\0asm") {
             let text = std::str::from_utf8(bytes).is_ok_and(|text| text.trim_start().starts_with('('));
-            return Err(AnatomyError::NotAComponent(if text { "WebAssembly text" } else { "no WebAssembly" }));
+            return Err(InspectError::NotAComponent(if text { "WebAssembly text" } else { "no WebAssembly" }));
         }
-        let damaged = |error: wasmparser::BinaryReaderError| AnatomyError::Damaged(error.message().to_owned());
+        let damaged = |error: wasmparser::BinaryReaderError| InspectError::Damaged(error.message().to_owned());
         let mut worlds = Vec::new();
         let mut concurrent = false;
         let mut blocks = false;
@@ -97,7 +97,7 @@ impl Anatomy {
         for payload in Parser::new(0).parse_all(bytes) {
             match payload.map_err(damaged)? {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                    return Err(AnatomyError::NotAComponent("a core module"));
+                    return Err(InspectError::NotAComponent("a core module"));
                 }
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
@@ -124,20 +124,20 @@ impl Anatomy {
             }
         }
         match worlds.as_slice() {
-            [] => Err(AnatomyError::NoWorld),
+            [] => Err(InspectError::NoWorld),
             [world] => Ok(Self { world: *world, concurrent: concurrent && !blocks }),
-            _ => Err(AnatomyError::SeveralWorlds),
+            _ => Err(InspectError::SeveralWorlds),
         }
     }
 }
 
 /// The name of an interface of the contract, if it is one, in a version that this host speaks.
-fn interface(name: &str) -> Result<Option<&str>, AnatomyError> {
+fn interface(name: &str) -> Result<Option<&str>, InspectError> {
     let Some(rest) = name.strip_prefix(PACKAGE) else { return Ok(None) };
     let (interface, version) = rest.split_once('@').unwrap_or((rest, "without a version"));
     let compatible = |version: &str| version.rsplit_once('.').map(|(major_minor, _)| major_minor.to_owned());
     if compatible(version) != compatible(CONTRACT_VERSION) {
-        return Err(AnatomyError::BadVersion { found: version.into() });
+        return Err(InspectError::BadVersion { found: version.into() });
     }
     Ok(Some(interface))
 }
@@ -152,16 +152,16 @@ mod tests {
         assert_eq!(interface("wasi:cli/run@0.2.6"), Ok(None));
         for wrong in ["0.2.0", "1.1.0", "0.1"] {
             let error = interface(&format!("kperf:plugin/runner-api@{wrong}")).unwrap_err();
-            assert_eq!(error, AnatomyError::BadVersion { found: wrong.into() });
+            assert_eq!(error, InspectError::BadVersion { found: wrong.into() });
         }
     }
 
     #[test]
     fn what_is_no_component_is_named() {
-        assert_eq!(Anatomy::of(b"(module)"), Err(AnatomyError::NotAComponent("WebAssembly text")));
-        assert_eq!(Anatomy::of(b"\x7fELF"), Err(AnatomyError::NotAComponent("no WebAssembly")));
-        assert_eq!(Anatomy::of(b"\0asm\x01\0\0\0"), Err(AnatomyError::NotAComponent("a core module")));
-        assert_eq!(Anatomy::of(b"\0asm\x0d\0\x01\0"), Err(AnatomyError::NoWorld));
-        assert!(matches!(Anatomy::of(b"\0asm\x0d\0\x01\0\x07\xff"), Err(AnatomyError::Damaged(_))));
+        assert_eq!(Inspection::of(b"(module)"), Err(InspectError::NotAComponent("WebAssembly text")));
+        assert_eq!(Inspection::of(b"\x7fELF"), Err(InspectError::NotAComponent("no WebAssembly")));
+        assert_eq!(Inspection::of(b"\0asm\x01\0\0\0"), Err(InspectError::NotAComponent("a core module")));
+        assert_eq!(Inspection::of(b"\0asm\x0d\0\x01\0"), Err(InspectError::NoWorld));
+        assert!(matches!(Inspection::of(b"\0asm\x0d\0\x01\0\x07\xff"), Err(InspectError::Damaged(_))));
     }
 }
