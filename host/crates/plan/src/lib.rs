@@ -18,6 +18,8 @@ mod replan;
 mod secrets;
 mod show;
 mod target;
+#[cfg(test)]
+mod testing;
 
 pub use input::SuiteInput;
 pub use load_text::{describe, plural};

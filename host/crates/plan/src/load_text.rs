@@ -72,3 +72,22 @@ fn round(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_below_one_a_second_are_shown_by_the_minute() {
+        let text = |rate: &str| {
+            let load = format!(
+                "{{ executor = 'constant-arrival-rate', rate = '{rate}', duration = '90s', pre_allocated_vus = 1 }}"
+            );
+            let suite = format!("name = 's'\n[[scenario]]\nname = 'a'\nplugin = 'p'\nload = {load}\n");
+            describe(&crate::testing::plan(&suite, |_| None).suite.scenarios[0].load.executor)
+        };
+        assert_eq!(text("30/m"), "constant-arrival-rate: 30/m for 1m30s");
+        assert_eq!(text("2.5/s"), "constant-arrival-rate: 2.5/s for 1m30s");
+        assert_eq!((plural(1, "user"), plural(0, "user")), ("1 user".to_owned(), "0 users".to_owned()));
+    }
+}

@@ -75,3 +75,64 @@ fn keep_reporters(suite: &mut Suite, names: &BTreeSet<&str>) {
         suite.reporters.iter().filter_map(|it| it.plugin.target_name()).map(str::to_owned).collect();
     suite.targets.retain(|name, _| targets.contains(name));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::input;
+
+    /// The second scenario, the second reporter and the metric are not here any more.
+    const SUITE: &str = r#"
+name = "s"
+thresholds = ["no_such_metric count > 1"]
+[targets.t]
+url = "http://t"
+[[scenario]]
+name = "a"
+plugin = "http-runner"
+mode = "requests"
+target = "t"
+thresholds = ["no_such_metric count > 1"]
+load = { executor = "per-vu-iterations" }
+params = { requests = [{ name = "get", path = "/" }] }
+[[scenario]]
+name = "b"
+plugin = "no/such/runner.wasm"
+target = "t"
+load = { executor = "per-vu-iterations" }
+[[reporter]]
+name = "here"
+plugin = "csv-reporter"
+[[reporter]]
+name = "elsewhere"
+plugin = "no/such/reporter.wasm"
+"#;
+
+    #[tokio::test]
+    async fn what_an_earlier_run_needs_is_planned_without_the_rest() {
+        let input = input(SUITE);
+        let whole = input.plan(&[]).await.err().unwrap();
+        assert_eq!((whole.diagnostics.len(), whole.plugins_only), (4, false), "{whole}");
+
+        let plan = input.replan_scenarios(&["a".to_owned()]).await.unwrap();
+        let names: Vec<_> = plan.plugins().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["a"]);
+        assert!(matches!(input.replan_scenarios(&["b".to_owned()]).await, Err(ReplanError::Plan(_))));
+
+        let plan = input.replan_reporters(&["here", "no more"].into()).await.unwrap();
+        let names: Vec<_> = plan.plugins().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["here"]);
+        assert!(plan.suite.targets.is_empty(), "nobody sends to them");
+    }
+
+    #[tokio::test]
+    async fn a_scenario_that_the_suite_does_not_have_any_more_is_named() {
+        let gone =
+            input(SUITE).replan_scenarios(&["a".to_owned(), "x".to_owned(), "y".to_owned()]).await.err().unwrap();
+        let wanted = "the suite in suite.toml has no scenario `x`, `y` any more; set the same variables as in the run";
+        assert_eq!(gone.to_string(), wanted);
+        let mut unread = input(SUITE);
+        unread.environment = Some("prod".to_owned());
+        assert!(matches!(unread.replan_scenarios(&["a".to_owned()]).await, Err(ReplanError::Suite(_))));
+    }
+}

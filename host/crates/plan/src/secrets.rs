@@ -256,6 +256,7 @@ pub(crate) fn wrong_urls(suite: &Suite, folder: &Path, lookup: Lookup) -> Vec<Di
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::plan;
 
     #[test]
     fn a_secret_that_is_no_url_of_a_target_is_refused_without_being_repeated() {
@@ -265,5 +266,23 @@ mod tests {
         assert_eq!(of("ftp://hooks.example/T0"), Err(SecretUrlError::Scheme));
         assert_eq!(of("https://me:k3y@hooks.example"), Err(SecretUrlError::Query));
         assert_eq!(of("https://hooks.example/?key=k3y"), Err(SecretUrlError::Query));
+    }
+
+    #[test]
+    fn only_what_is_used_is_read_and_what_is_missing_is_named_at_its_place() {
+        let suite = |credential: &str| {
+            format!(
+                "name = 's'\n[credentials.used]\nenv = 'USED'\n[credentials.unused]\nenv = 'UNUSED'\n\
+                 [targets.t]\nurl = 'http://t'\ncredential = '{credential}'\n\
+                 [[scenario]]\nname = 'a'\nplugin = 'p'\ntarget = 't'\nload = {{ executor = 'per-vu-iterations' }}\n"
+            )
+        };
+        let lookup: Lookup = |name| (name == "USED").then(|| "s3cret-text".to_owned());
+        let secrets = Secrets::read(&plan(&suite("used"), lookup)).unwrap();
+        assert!(secrets.credential("used").is_some() && secrets.credential("unused").is_none());
+        assert_eq!(secrets.redactor.redact("a s3cret-text"), "a [redacted]");
+        let missing = Secrets::read(&plan(&suite("unused"), lookup)).err().unwrap();
+        let missing: Vec<_> = missing.iter().map(|it| (missing.sources().slice(it.span), &*it.message)).collect();
+        assert_eq!(missing, [("'UNUSED'", "the environment variable `UNUSED` is not set")]);
     }
 }

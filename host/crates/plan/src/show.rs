@@ -115,3 +115,43 @@ impl Plan {
         let _ = writeln!(text, "  reaches    {hosts}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::input;
+
+    #[tokio::test]
+    async fn a_plan_says_what_will_run_and_where_requests_go() {
+        let suite = r#"
+name = "s"
+[credentials.hook]
+env = "HOOK"
+[targets.secret]
+url_from = "hook"
+[targets.store]
+url = "http://store:9009/"
+[export.remote_write]
+target = "store"
+[[scenario]]
+name = "a"
+plugin = "http-runner"
+mode = "requests"
+target = "secret"
+allow_hosts = ["other.example:8080"]
+thresholds = ["http_req_failed rate < 1%"]
+start = "5s"
+load = { executor = "constant-arrival-rate", rate = "30/m", duration = "1m", pre_allocated_vus = 4, graceful_stop = "10s" }
+params = { requests = [{ name = "get", path = "/" }] }
+"#;
+        let plan = input(suite).plan(&[]).await.unwrap_or_else(|error| panic!("{error}"));
+        let version = env!("CARGO_PKG_VERSION");
+        let wanted = format!(
+            "suite s\n\nscenario a\n  plugin     http-runner {version} (built-in), mode requests\n  \
+             reaches    the URL in the credential hook, other.example:8080\n  \
+             when       5s to 1m5s, then up to 10s for running iterations\n  \
+             load       constant-arrival-rate: 30/m for 1m\n  users      up to 4 on 2 workers\n  \
+             must hold  http_req_failed rate < 1%\n\nexport\n  remote write  to http://store:9009/api/v1/write"
+        );
+        assert_eq!(plan.show(), wanted);
+    }
+}

@@ -239,3 +239,139 @@ fn requests(target: &Target) -> Result<RequestDefaults, TargetError> {
         headers,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::plan;
+
+    const SUITE: &str = r#"
+name = "s"
+[credentials.hook]
+env = "HOOK"
+[credentials.key]
+env = "KEY"
+[targets.plain]
+url = "https://plain.example:443/base/"
+credential = "key"
+headers = { x-team = "ml" }
+timeout = "3s"
+[targets.secret]
+url_from = "hook"
+[targets.inside]
+url = "simulated"
+[targets.chat]
+url = "simulated-slack"
+[targets.cluster]
+kubeconfig = "config"
+[[scenario]]
+name = "a"
+plugin = "p"
+target = "plain"
+load = { executor = "per-vu-iterations" }
+"#;
+
+    const KUBECONFIG: &str = "current-context: c\n\
+        clusters: [{name: c, cluster: {server: 'https://k8s.example:6443/', certificate-authority-data: 'Y2E='}}]\n\
+        users: [{name: u, user: {token: t0ken-of-robot, client-certificate-data: 'Y2VydA==', client-key-data: 'a2V5'}}]\n\
+        contexts: [{name: c, context: {cluster: c, user: u}}]\n";
+
+    fn lookup(name: &str) -> Option<String> {
+        match name {
+            "HOOK" => Some("https://hooks.example/T0/B0/s3cr3tp4th".to_owned()),
+            "KEY" => Some("k3y".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn planned() -> Plan {
+        let mut plan = plan(SUITE, lookup);
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config"), KUBECONFIG).unwrap();
+        let cluster = crate::kubeconfig::read(&folder.path().join("config"), None).unwrap();
+        let span = plan.suite.scenarios[0].plugin.span;
+        plan.clusters.insert("cluster".to_owned(), Located { value: cluster, span });
+        plan
+    }
+
+    fn named(name: &str) -> TargetRef {
+        TargetRef::Named(name.to_owned())
+    }
+
+    #[test]
+    fn a_plan_knows_where_requests_go_as_far_as_that_is_certain() {
+        let plan = planned();
+        let text = |target: &TargetRef| plan.address(target).map(|address| address.to_string());
+        let texts = ["plain", "secret", "inside", "chat", "cluster", "none"].map(|name| text(&named(name)));
+        let wanted = [
+            Some("https://plain.example/base"),
+            Some("the URL in hook"),
+            Some("simulated"),
+            Some("simulated-slack"),
+            Some("https://k8s.example:6443"),
+            None,
+        ];
+        assert_eq!(texts, wanted.map(|text| text.map(str::to_owned)));
+        assert_eq!(text(&TargetRef::Simulated).as_deref(), Some(TargetAddress::SIMULATED));
+    }
+
+    #[test]
+    fn a_target_is_resolved_with_its_settings() {
+        let plan = planned();
+        let secrets = Secrets::read(&plan).unwrap();
+        let target = plan.resolve(&named("plain"), &secrets, &Endpoints::default()).unwrap();
+        assert_eq!(target.url("").unwrap().to_string(), "https://plain.example/base");
+        assert_eq!(target.url("/write?a=b").unwrap().to_string(), "https://plain.example/base/write?a=b");
+        assert_eq!(target.shown_url("/write"), "https://plain.example/base/write");
+        assert_eq!(target.requests.timeout, Some(std::time::Duration::from_secs(3)));
+        assert_eq!(target.requests.headers["x-team"], "ml");
+        let mut headers = HeaderMap::new();
+        target.credential.unwrap().attach(&mut headers, b"");
+        assert_eq!(headers["authorization"], "Bearer k3y");
+    }
+
+    #[test]
+    fn a_secret_url_is_used_and_only_its_origin_is_shown() {
+        let plan = planned();
+        let secrets = Secrets::read(&plan).unwrap();
+        let target = plan.resolve(&named("secret"), &secrets, &Endpoints::default()).unwrap();
+        assert_eq!(target.url("").unwrap().to_string(), "https://hooks.example/T0/B0/s3cr3tp4th");
+        assert_eq!(target.shown_url("/more"), "https://hooks.example");
+        assert!(!target.url(" ").unwrap_err().to_string().contains("s3cr3t"));
+    }
+
+    #[test]
+    fn servers_inside_the_process_are_where_they_listen_or_have_ended() {
+        let plan = planned();
+        let secrets = Secrets::read(&plan).unwrap();
+        let endpoints = Endpoints {
+            simulated: Some("http://127.0.0.1:1".to_owned()),
+            doubles: [(Double::Slack, "http://127.0.0.1:2".to_owned())].into(),
+        };
+        let url = |target: &TargetRef, endpoints: &Endpoints| {
+            plan.resolve(target, &secrets, endpoints).map(|target| target.shown_url(""))
+        };
+        for target in [TargetRef::Simulated, named("inside")] {
+            assert_eq!(url(&target, &endpoints).unwrap(), "http://127.0.0.1:1");
+            let ended = url(&target, &Endpoints::default()).unwrap_err();
+            assert_eq!(ended.to_string(), "`simulated` ended with the run");
+        }
+        assert_eq!(url(&named("chat"), &endpoints).unwrap(), "http://127.0.0.1:2");
+        assert!(matches!(url(&named("chat"), &Endpoints::default()), Err(TargetError::Ended("simulated-slack"))));
+        assert!(matches!(url(&named("none"), &endpoints), Err(TargetError::Unknown(name)) if name == "none"));
+    }
+
+    #[test]
+    fn a_kubeconfig_says_whom_to_trust_and_who_to_be() {
+        let plan = planned();
+        let secrets = Secrets::read(&plan).unwrap();
+        let target = plan.resolve(&named("cluster"), &secrets, &Endpoints::default()).unwrap();
+        let mut headers = HeaderMap::new();
+        target.credential.unwrap().attach(&mut headers, b"");
+        assert_eq!(headers["authorization"], "Bearer t0ken-of-robot");
+        let tls = plan.tls(target.settings.unwrap()).unwrap();
+        assert_eq!(tls.authorities.as_deref(), Some(&b"ca"[..]));
+        assert_eq!(tls.identity, Some((b"cert".to_vec(), b"key".to_vec())));
+        assert_eq!(secrets.redactor.redact("sent t0ken-of-robot"), "sent [redacted]");
+    }
+}

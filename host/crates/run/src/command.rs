@@ -117,7 +117,8 @@ fn signal(child: &mut Child, _force: bool) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::time::Instant;
 
