@@ -49,7 +49,7 @@ fn a_reporter_without_a_folder_can_not_write() {
     on_worker(async {
         let worker = Worker::new();
         let plugin = plugin("markdown-reporter").await;
-        let context = Arc::new(scenario("file", "", "{}"));
+        let context = Arc::new(scenario("file", "", r#"{"file": "out.md"}"#));
         let mut reporter = Reporter::new(&plugin, worker.context.clone(), context).unwrap();
         reporter.start().await.unwrap();
         let error = reporter.report("{}".into()).await.unwrap_err();
