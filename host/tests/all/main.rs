@@ -16,6 +16,7 @@ mod collectors;
 mod convert;
 mod credentials;
 mod dependencies;
+mod earlier;
 mod kfp;
 #[cfg(unix)]
 mod ledger;
@@ -23,6 +24,7 @@ mod ledger;
 mod mlflow;
 mod names;
 mod native;
+mod output;
 mod records;
 mod reporters;
 mod scenarios;
