@@ -116,7 +116,7 @@ pub enum CapacityState {
 
 /// How a search stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CapacityStanding {
+pub struct CapacityProgress {
     /// How far it has come.
     pub state: CapacityState,
     /// The highest rate that held.
@@ -133,7 +133,7 @@ pub struct CapacityChange {
     /// The step that was judged; none when the search ended without a further one.
     pub step: Option<CapacityTrial>,
     /// How the search stands after it.
-    pub standing: CapacityStanding,
+    pub standing: CapacityProgress,
 }
 
 /// The result of a capacity search.
@@ -155,7 +155,7 @@ pub struct CapacitySummary {
     pub steps: Vec<CapacityTrial>,
 }
 
-impl CapacityStanding {
+impl CapacityProgress {
     /// A search that has not begun.
     #[must_use]
     pub const fn new() -> Self {
@@ -235,7 +235,7 @@ impl CapacityStanding {
 /// A step that is blind to a backlog of this share of the rate is worth a note.
 const COARSE: f64 = 0.1;
 
-impl Default for CapacityStanding {
+impl Default for CapacityProgress {
     fn default() -> Self {
         Self::new()
     }
@@ -248,7 +248,7 @@ fn reasons(step: &CapacityTrial) -> String {
 
 impl CapacitySummary {
     /// The result, from how the search stood last and all of its steps.
-    pub(crate) fn new(standing: &CapacityStanding, steps: &[CapacityTrial]) -> Self {
+    pub(crate) fn new(standing: &CapacityProgress, steps: &[CapacityTrial]) -> Self {
         Self {
             state: standing.state,
             answer: standing.answer(steps),
@@ -286,8 +286,8 @@ mod tests {
         }
     }
 
-    fn standing(state: CapacityState, held: Option<f64>, broken: Option<f64>) -> CapacityStanding {
-        CapacityStanding {
+    fn standing(state: CapacityState, held: Option<f64>, broken: Option<f64>) -> CapacityProgress {
+        CapacityProgress {
             state,
             highest_held: held.map(|rate| RateSummary { rate, held: 2, broke: 0 }),
             lowest_broken: broken.map(|rate| RateSummary { rate, held: 1, broke: 3 }),

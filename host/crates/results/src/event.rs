@@ -272,7 +272,7 @@ pub enum Doing {
         /// What goes on in it.
         trial: Trial,
         /// What is known so far.
-        standing: crate::CapacityStanding,
+        standing: crate::CapacityProgress,
     },
 }
 

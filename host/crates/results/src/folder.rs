@@ -93,6 +93,18 @@ impl RunFolder {
         self.path.join("artifacts").join(name)
     }
 
+    /// The files that plugins have left, each with the name of its plugin's use, in the order of their paths.
+    #[must_use]
+    pub fn written_artifacts(&self) -> Vec<(String, PathBuf)> {
+        let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|it| it.path());
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let folders = entries(&self.path.join("artifacts"));
+        let mut files: Vec<_> =
+            folders.flat_map(|folder| entries(&folder).map(move |it| (name(&folder), it))).collect();
+        files.sort();
+        files
+    }
+
     /// `doubles/<service>.jsonl`: what a double was told.
     #[must_use]
     pub fn double(&self, service: &str) -> PathBuf {

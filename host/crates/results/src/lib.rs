@@ -36,7 +36,7 @@ mod threshold_outcome;
 mod trace;
 
 pub use capacity::{
-    CapacityChange, CapacityOutcome, CapacityStanding, CapacityState, CapacitySummary, CapacityTrial, CriterionSummary,
+    CapacityChange, CapacityOutcome, CapacityProgress, CapacityState, CapacitySummary, CapacityTrial, CriterionSummary,
     RateSummary,
 };
 pub use error::ReportError;

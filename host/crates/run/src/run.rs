@@ -152,6 +152,9 @@ pub async fn run(plan: &Plan, options: RunOptions<'_>, interrupts: &Interrupts) 
     stream.emit(RunEvent::Verdict { summary: Arc::clone(&summary), json: json.into() });
     exit = report(&stream, interrupts, exit).await;
     stream.emit_reported();
+    for (source, path) in folder.written_artifacts() {
+        stream.emit(RunEvent::ArtifactWritten { source, path });
+    }
     for end in stream.close(Until::Last).finish(None).await {
         // Too late for the results.
         if let Err(message) = end.result {

@@ -12,7 +12,7 @@ use kperf_metrics::{Incident, LoadTimes, Registry, ThresholdState, Totals};
 
 use crate::incident::IncidentList;
 use crate::{
-    CapacityChange, CapacityStanding, CapacityTrial, End, Merged, RecordsSummary, RunEvent, RunHeader, ScenarioChange,
+    CapacityChange, CapacityProgress, CapacityTrial, End, Merged, RecordsSummary, RunEvent, RunHeader, ScenarioChange,
     Summary,
 };
 
@@ -35,7 +35,7 @@ pub struct Fold {
 /// What a capacity search has found so far.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Searched {
-    pub(crate) standing: CapacityStanding,
+    pub(crate) standing: CapacityProgress,
     pub(crate) trials: Vec<CapacityTrial>,
 }
 

@@ -7,7 +7,7 @@ use kperf_metrics::{
     Unit,
 };
 use kperf_results::{
-    CapacityChange, CapacityStanding, CapacityState, End, Machine, Merged, Phase, RateSummary, RunEvent, RunHeader,
+    CapacityChange, CapacityProgress, CapacityState, End, Machine, Merged, Phase, RateSummary, RunEvent, RunHeader,
     RunInfo, ScenarioChange, ScenarioInfo, Status, digest_of, instant,
 };
 use proptest::collection::vec;
@@ -167,7 +167,7 @@ fn event(happening: &Happening, now: u64) -> RunEvent {
         Happening::Search { held, found } => RunEvent::Capacity(Box::new(CapacityChange {
             scenario: "b".into(),
             step: None,
-            standing: CapacityStanding {
+            standing: CapacityProgress {
                 state: if *found { CapacityState::Found } else { CapacityState::Searching },
                 highest_held: Some(RateSummary { rate: *held, held: 1, broke: 0 }),
                 lowest_broken: None,

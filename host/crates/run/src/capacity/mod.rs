@@ -1,7 +1,7 @@
-//! A capacity search under way: orders steps, watches each, judges it, and asks the search for the next.
+//! A capacity search under way: orders trials, watches each, judges it, and asks the search for the next.
 //!
 //! In come the time, counts and samples, as the monitor has them; out go orders to the workers and what the journal is to
-//! hold. Workers hand their samples over at full seconds, so steps begin, are judged from and end at full seconds.
+//! hold. Workers hand their samples over at full seconds, so trials begin, are judged from and end at full seconds.
 
 mod judge;
 
@@ -16,11 +16,11 @@ use kperf_schedule::{Backlog, CapacitySearch, Rate, Schedule, Search, SearchStat
 use judge::{Criterion, Judgement, Observed, judge};
 use kperf_plan::PlannedThreshold;
 use kperf_results::{
-    CapacityChange, CapacityOutcome, CapacityStanding, CapacityState, CapacityTrial, CriterionSummary, Doing,
+    CapacityChange, CapacityOutcome, CapacityProgress, CapacityState, CapacityTrial, CriterionSummary, Doing,
     RateSummary, Spread, ThresholdOutcome, Trial, instant,
 };
 
-/// An order has to reach every worker before its step begins.
+/// An order has to reach every worker before its trial begins.
 const AHEAD: Duration = Duration::from_millis(150);
 /// Workers hand over at each full second; so much later the samples are here.
 const HAND_OVER: Duration = Duration::from_millis(300);
@@ -36,12 +36,12 @@ pub(crate) struct CapacityController<'a> {
     origin: LoadOrigin,
     search: Search,
     state: State,
-    steps: u32,
-    /// How long the first part of the next step is: longer than asked for where iterations are.
+    trials: u32,
+    /// How long the first part of the next trial is: longer than asked for where iterations are.
     settle: Duration,
     /// The mean time of an iteration at the first rate that held.
     unstressed: Option<Duration>,
-    standing: CapacityStanding,
+    standing: CapacityProgress,
 }
 
 /// What a search stands on.
@@ -58,18 +58,18 @@ pub(crate) struct LoadOrigin {
 
 /// What goes on.
 enum State {
-    /// The next step is to be ordered.
+    /// The next trial is to be ordered.
     Ready,
-    /// A step.
-    Step(Box<Step>),
+    /// A rate is held.
+    Trial(Box<RunningTrial>),
     /// Running iterations may end until then.
     Recovering(Instant),
     /// The search is over.
     Over,
 }
 
-/// A step under way. Times count from the run's start of load.
-struct Step {
+/// A trial under way. Times count from the run's start of load.
+struct RunningTrial {
     rate: f64,
     begin: Duration,
     judged_from: Duration,
@@ -80,7 +80,7 @@ struct Step {
     /// The first and the last reading of the judged part, which may be a little after its beginning and before its end.
     first: Option<(Duration, Counts)>,
     last: Option<(Duration, Counts)>,
-    /// The counts once all arrivals of the step had started.
+    /// The counts once all arrivals of the trial had started.
     over: Option<Counts>,
 }
 
@@ -101,10 +101,10 @@ impl<'a> CapacityController<'a> {
             origin,
             search: Search::new(config.plan),
             state: State::Ready,
-            steps: 0,
+            trials: 0,
             settle: config.settle,
             unstressed: None,
-            standing: CapacityStanding::new(),
+            standing: CapacityProgress::new(),
         })
     }
 
@@ -115,12 +115,12 @@ impl<'a> CapacityController<'a> {
 
     /// Takes in what a worker measured in about a second.
     pub(crate) fn samples(&mut self, interval: &Interval) {
-        let State::Step(step) = &mut self.state else { return };
+        let State::Trial(trial) = &mut self.state else { return };
         // Its middle says which second it was, however late the worker came to hand it over.
         let middle = interval.start / 2 + interval.end / 2;
         let middle = Duration::from_nanos(middle.saturating_sub(self.origin.epoch_unix_ns));
-        if (step.judged_from..step.end).contains(&middle) {
-            step.totals.add(interval);
+        if (trial.judged_from..trial.end).contains(&middle) {
+            trial.totals.add(interval);
         }
     }
 
@@ -129,9 +129,9 @@ impl<'a> CapacityController<'a> {
         let elapsed = now.saturating_duration_since(self.origin.epoch);
         match &mut self.state {
             State::Ready => self.advance(elapsed),
-            State::Step(step) => {
-                step.watch(elapsed, counts);
-                (elapsed >= step.end + HAND_OVER).then(|| self.judge(now)).flatten()
+            State::Trial(trial) => {
+                trial.watch(elapsed, counts);
+                (elapsed >= trial.end + HAND_OVER).then(|| self.judge(now)).flatten()
             }
             State::Recovering(until) => {
                 if counts.active == 0 || now >= *until {
@@ -152,7 +152,7 @@ impl<'a> CapacityController<'a> {
     /// What goes on, and what is known so far.
     pub(crate) fn doing(&self) -> Doing {
         let trial = match &self.state {
-            State::Step(step) => Trial::Running { number: self.steps, rate: step.rate },
+            State::Trial(trial) => Trial::Running { number: self.trials, rate: trial.rate },
             State::Recovering(_) => Trial::Recovering,
             State::Ready | State::Over => Trial::Between,
         };
@@ -161,12 +161,12 @@ impl<'a> CapacityController<'a> {
 
     /// How far the search is, about, from 0 to 1.
     pub(crate) fn share(&self) -> f64 {
-        let (done, left) = (f64::from(self.steps), self.search.trials_left() as f64);
-        let within = if matches!(self.state, State::Step(_)) { 0.5 } else { 0.0 };
+        let (done, left) = (f64::from(self.trials), self.search.trials_left() as f64);
+        let within = if matches!(self.state, State::Trial(_)) { 0.5 } else { 0.0 };
         if matches!(self.state, State::Over) { 1.0 } else { ((done - within) / (done + left).max(1.0)).max(0.0) }
     }
 
-    /// Orders the next step, or ends the search.
+    /// Orders the next trial, or ends the search.
     fn advance(&mut self, elapsed: Duration) -> Option<CapacityChange> {
         let begin = whole(self.start.max(elapsed + AHEAD));
         match self.search.next() {
@@ -182,8 +182,8 @@ impl<'a> CapacityController<'a> {
                     rate: Rate::per_second(rate),
                     duration: length,
                 });
-                self.steps += 1;
-                self.state = State::Step(Box::new(Step {
+                self.trials += 1;
+                self.state = State::Trial(Box::new(RunningTrial {
                     rate,
                     begin,
                     judged_from: begin + self.settle,
@@ -208,42 +208,42 @@ impl<'a> CapacityController<'a> {
         self.origin.shared.order(Order::End);
     }
 
-    /// Judges the step that is over, and decides how to go on.
+    /// Judges the trial that is over, and decides how to go on.
     fn judge(&mut self, now: Instant) -> Option<CapacityChange> {
-        let State::Step(step) = std::mem::replace(&mut self.state, State::Ready) else { return None };
+        let State::Trial(trial) = std::mem::replace(&mut self.state, State::Ready) else { return None };
         let selector = Tags::new([("scenario", self.scenario)]);
-        let judged = step.end.saturating_sub(step.judged_from);
-        let over = step.over.unwrap_or_default();
+        let judged = trial.end.saturating_sub(trial.judged_from);
+        let over = trial.over.unwrap_or_default();
         // Nobody looked within a part without readings; nothing is said about it then.
-        let nothing = (step.end, over);
-        let ((begun, before), (ended, after)) = (step.first.unwrap_or(nothing), step.last.unwrap_or(nothing));
-        let criteria: Vec<_> = self.criteria.iter().map(|criterion| step.criterion(criterion, judged)).collect();
-        let times = spread(&step.totals, Builtin::IterationDuration, &selector);
+        let nothing = (trial.end, over);
+        let ((begun, before), (ended, after)) = (trial.first.unwrap_or(nothing), trial.last.unwrap_or(nothing));
+        let criteria: Vec<_> = self.criteria.iter().map(|criterion| trial.criterion(criterion, judged)).collect();
+        let times = spread(&trial.totals, Builtin::IterationDuration, &selector);
         let duration = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
         let iteration = times.map(|times| duration(times.mean));
         let observed = Observed {
-            rate: step.rate,
+            rate: trial.rate,
             read: ended.saturating_sub(begun),
-            arriving: step.end.saturating_sub(begun),
+            arriving: trial.end.saturating_sub(begun),
             started: over.started.saturating_sub(before.started),
             finished: after.finished.saturating_sub(before.finished),
             dropped: over.dropped.saturating_sub(before.dropped),
-            backlog: &step.backlog,
+            backlog: &trial.backlog,
             criteria: &criteria,
-            generator: Saturation::of(&step.totals, self.scenario),
+            generator: Saturation::of(&trial.totals, self.scenario),
             iteration,
             deviation: times.map_or(Duration::ZERO, |times| duration(times.stddev)),
             unstressed: self.unstressed,
-            settle: step.judged_from.saturating_sub(step.begin),
+            settle: trial.judged_from.saturating_sub(trial.begin),
             users: self.config.max_vus.max(self.config.pre_allocated_vus),
         };
         let judgement = judge(&observed);
-        self.search.record(step.rate, judgement.outcome);
+        self.search.record(trial.rate, judgement.outcome);
         self.learn(judgement.outcome, judgement.unsettled, iteration);
         if judgement.outcome != TrialOutcome::Held {
             self.state = State::Recovering(now + self.config.recover);
         }
-        let summary = self.summary(&step, &observed, judgement);
+        let summary = self.summary(&trial, &observed, judgement);
         self.standing = standing(&self.search);
         if self.standing.state != CapacityState::Searching {
             self.end();
@@ -251,7 +251,7 @@ impl<'a> CapacityController<'a> {
         Some(self.change(Some(summary)))
     }
 
-    /// Keeps what a step says about how long iterations take.
+    /// Keeps what a trial says about how long iterations take.
     fn learn(&mut self, outcome: TrialOutcome, unsettled: bool, iteration: Option<Duration>) {
         match iteration {
             Some(time) if outcome == TrialOutcome::Held || unsettled => {
@@ -266,10 +266,10 @@ impl<'a> CapacityController<'a> {
         }
     }
 
-    fn summary(&self, step: &Step, seen: &Observed<'_>, judgement: Judgement) -> CapacityTrial {
+    fn summary(&self, trial: &RunningTrial, seen: &Observed<'_>, judgement: Judgement) -> CapacityTrial {
         let selector = Tags::new([("scenario", self.scenario)]);
         let (read, arriving) = (seen.read.as_secs_f64().max(1e-9), seen.arriving.as_secs_f64().max(1e-9));
-        let begin = u64::try_from(step.begin.as_nanos()).unwrap_or(u64::MAX);
+        let begin = u64::try_from(trial.begin.as_nanos()).unwrap_or(u64::MAX);
         let criterion = |it: &Criterion| CriterionSummary {
             text: it.text.clone(),
             outcome: match it.evaluation {
@@ -281,11 +281,11 @@ impl<'a> CapacityController<'a> {
             unit: it.unit.to_string(),
         };
         CapacityTrial {
-            number: self.steps,
-            rate: step.rate,
+            number: self.trials,
+            rate: trial.rate,
             start: instant(self.origin.epoch_unix_ns.saturating_add(begin)),
             settle: seen.settle.as_secs_f64(),
-            judged: step.end.saturating_sub(step.judged_from).as_secs_f64(),
+            judged: trial.end.saturating_sub(trial.judged_from).as_secs_f64(),
             outcome: match judgement.outcome {
                 TrialOutcome::Held => CapacityOutcome::Held,
                 TrialOutcome::Broke => CapacityOutcome::Broke,
@@ -296,23 +296,23 @@ impl<'a> CapacityController<'a> {
             started: seen.started as f64 / arriving,
             finished: seen.finished as f64 / read,
             dropped: seen.dropped,
-            in_flight_start: step.backlog.first().unwrap_or_default(),
-            in_flight_end: step.backlog.last().unwrap_or_default(),
-            visible_backlog: step.backlog.least_growth(step.rate, seen.deviation) / read,
-            iteration_duration: spread(&step.totals, Builtin::IterationDuration, &selector),
-            iteration_response_time: spread(&step.totals, Builtin::IterationResponseTime, &selector),
+            in_flight_start: trial.backlog.first().unwrap_or_default(),
+            in_flight_end: trial.backlog.last().unwrap_or_default(),
+            visible_backlog: trial.backlog.least_growth(trial.rate, seen.deviation) / read,
+            iteration_duration: spread(&trial.totals, Builtin::IterationDuration, &selector),
+            iteration_response_time: spread(&trial.totals, Builtin::IterationResponseTime, &selector),
             criteria: seen.criteria.iter().map(criterion).collect(),
         }
     }
 
-    fn change(&self, step: Option<CapacityTrial>) -> CapacityChange {
-        CapacityChange { scenario: self.scenario.to_owned(), step, standing: self.standing.clone() }
+    fn change(&self, trial: Option<CapacityTrial>) -> CapacityChange {
+        CapacityChange { scenario: self.scenario.to_owned(), step: trial, standing: self.standing.clone() }
     }
 }
 
-impl Step {
+impl RunningTrial {
     /// Takes a reading of the judged part, or the one that closes it. However late that comes, what it counts as started is what
-    /// started until the end; what ends after it is no part of the step.
+    /// started until the end; what ends after it is no part of the trial.
     fn watch(&mut self, elapsed: Duration, counts: Counts) {
         if elapsed < self.judged_from {
             return;
@@ -350,9 +350,9 @@ fn spread(totals: &Totals, metric: Builtin, selector: &Tags) -> Option<Spread> {
     }
 }
 
-fn standing(search: &Search) -> CapacityStanding {
+fn standing(search: &Search) -> CapacityProgress {
     let rate = |tally: &Tally| RateSummary { rate: tally.rate, held: tally.held, broke: tally.broke };
-    CapacityStanding {
+    CapacityProgress {
         state: match search.state() {
             SearchState::Searching => CapacityState::Searching,
             SearchState::Found => CapacityState::Found,

@@ -96,8 +96,8 @@ fn play_looking(every: u32, schedule: &Schedule, criterion: &str, mut bench: Ben
         }
         changes.extend(controller.advance_to(epoch + elapsed, bench.counts(elapsed)));
         match &controller.state {
-            State::Step(step) if controller.steps > steps => {
-                steps = controller.steps;
+            State::Trial(step) if controller.trials > steps => {
+                steps = controller.trials;
                 assert!(step.begin >= elapsed + AHEAD && step.begin.subsec_nanos() == 0, "at {:?}", step.begin);
                 bench.load(step.begin, Rate::per_second(step.rate), step.end - step.begin);
             }
@@ -105,14 +105,14 @@ fn play_looking(every: u32, schedule: &Schedule, criterion: &str, mut bench: Ben
             _ => {}
         }
     }
-    panic!("no end after {} steps", controller.steps);
+    panic!("no end after {} steps", controller.trials);
 }
 
 fn bench(servers: usize, service: Duration) -> Bench {
     Bench { servers: vec![Duration::ZERO; servers], service, users: 400, iterations: Vec::new(), dropped: Vec::new() }
 }
 
-fn last(changes: &[CapacityChange]) -> &CapacityStanding {
+fn last(changes: &[CapacityChange]) -> &CapacityProgress {
     &changes.last().unwrap().standing
 }
 
