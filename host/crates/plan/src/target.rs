@@ -97,8 +97,7 @@ pub enum TargetError {
     },
 }
 
-/// A target, and how to talk to it.
-#[derive(Debug)]
+/// A target, and how to talk to it. It can't be printed: its URL may be a secret.
 pub struct ResolvedTarget<'a> {
     /// Its table in the suite; none for the simulated server where the suite has no table for it.
     pub settings: Option<&'a Target>,
