@@ -146,7 +146,7 @@ pub async fn run(plan: &Plan, options: RunOptions<'_>, interrupts: &Interrupts) 
     let interrupted = interrupts.any();
     let exit_code = forced.map(|exit| exit as u8);
     stream.emit(RunEvent::Ended(End { unix_ns: unix_ns(), interrupted, exit_code }));
-    let summary = Arc::new(finish_live(&folder, stream.fold(Clone::clone))?);
+    let summary = Arc::new(finish_live(&folder, stream.take_fold())?);
     let mut exit = forced.unwrap_or_else(|| Exit::of_verdict(summary.verdict.exit_code));
     let json = std::fs::read_to_string(folder.summary()).map_err(write)?;
     stream.emit(RunEvent::Verdict { summary: Arc::clone(&summary), json: json.into() });

@@ -26,6 +26,8 @@ struct State {
     /// None once it could not be written, and of a matrix.
     journal: Option<Journal>,
     listeners: Listeners,
+    /// The last second that was merged.
+    last: Option<Arc<RunEvent>>,
     reported: mpsc::UnboundedReceiver<Incident>,
     delivered: mpsc::UnboundedReceiver<DeliveryChange>,
 }
@@ -57,7 +59,14 @@ impl EventStream {
         let (incidents, reported) = Incidents::channel();
         let (deliveries, delivered) = mpsc::unbounded_channel();
         let listeners = Listeners::new(incidents.clone());
-        let state = RefCell::new(State { fold: Fold::new(header, registry), journal, listeners, reported, delivered });
+        let state = RefCell::new(State {
+            fold: Fold::new(header, registry),
+            journal,
+            listeners,
+            last: None,
+            reported,
+            delivered,
+        });
         Self { state, broken: watch::Sender::new(false), incidents, deliveries }
     }
 
@@ -89,7 +98,12 @@ impl EventStream {
             state.fold.unrecorded(&why);
             self.broken.send_replace(true);
         }
-        state.listeners.send(&Arc::new(event));
+        let event = Arc::new(event);
+        state.listeners.send(&event);
+        if matches!(*event, RunEvent::Merged(_)) {
+            // Dropped a second later, when the sinks are done with it: what this thread has allocated it frees itself.
+            state.last = Some(event);
+        }
     }
 
     /// Emits what plugins and sinks have reported.
@@ -117,6 +131,14 @@ impl EventStream {
     /// What the run has come to so far.
     pub(crate) fn fold<T>(&self, look: impl FnOnce(&Fold) -> T) -> T {
         look(&self.state.borrow().fold)
+    }
+
+    /// Takes out what the run has come to; nothing that counts happens after that.
+    pub(crate) fn take_fold(&self) -> Fold {
+        let state = &mut *self.state.borrow_mut();
+        let empty = Fold::new(state.fold.header().clone(), state.fold.totals().registry().clone());
+        state.last = None;
+        std::mem::replace(&mut state.fold, empty)
     }
 
     /// Takes out the sinks that listen no longer than `until`.

@@ -83,6 +83,12 @@ impl Fold {
         }
     }
 
+    /// What is known of the run from its beginning, with the facts since.
+    #[must_use]
+    pub fn header(&self) -> &RunHeader {
+        &self.header
+    }
+
     /// What every series has gathered.
     #[must_use]
     pub fn totals(&self) -> &Totals {
