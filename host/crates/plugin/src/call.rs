@@ -12,6 +12,7 @@ use crate::engine::{BACKTRACE, Engine, TICK};
 use crate::fault::Fault;
 use crate::guest::{Guest, Tick};
 use crate::services::Services;
+use crate::stopped::Stopped;
 
 /// How long a guest that runs on and on has to wait after each tick, so that the others of its thread go on.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -42,14 +43,6 @@ impl CallError {
         let kind = services.failure(&failure.kind, &failure.message);
         Self::Failed { kind, message: services.worker.redactor.redact(&failure.message).into_owned() }
     }
-}
-
-/// A capability that ends the guest's call: going on would do harm.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub(crate) struct Stopped {
-    pub(crate) fault: Fault,
-    pub(crate) message: String,
 }
 
 /// A store for one instance, with every limit set.

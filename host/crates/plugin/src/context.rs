@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
-use kperf_metrics::{MetricDef, Registry, Shard, Tags};
+use kperf_metrics::{DeliveryChange, MetricDef, Registry, Shard, Tags};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::delivery::Delivery;
 use crate::fact::Facts;
 use crate::fault::Incidents;
 use crate::grants::Grants;
 use crate::ledger::ScenarioLedger;
 use crate::limits::Limits;
+use crate::outbox::Outbox;
 use crate::record::Records;
 use crate::secret::Redactor;
 
@@ -76,6 +76,19 @@ impl Default for RequestDefaults {
             headers: HeaderMap::new(),
         }
     }
+}
+
+/// How a reporter's messages are delivered.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Where they are written down.
+    pub outbox: Arc<Outbox>,
+    /// How long a message is tried.
+    pub patience: Duration,
+    /// The instant from which on nothing is tried any more, once there is one: the end of the run is near.
+    pub until: watch::Receiver<Option<Instant>>,
+    /// Learns what becomes of each message.
+    pub changes: mpsc::UnboundedSender<DeliveryChange>,
 }
 
 /// What a plugin works on as one scenario, collector or reporter of a suite.

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use kperf_metrics::DeliveryChange;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::bindings::http::{BodyMode, Chunk, Error, Request};
-use crate::capability::http::Sender;
-use crate::context::{PluginContext, WorkerContext};
-use crate::load::Plugin;
-use crate::outbox::{DeliveryState, Message, Outbox, Piece};
+use crate::context::{Delivery, PluginContext, WorkerContext};
+use crate::description::Description;
+use crate::outbox::{DeliveryState, Message, Piece};
+use crate::sender::Sender;
 use crate::services::Services;
 
 /// The longest try. A service that does not answer must not use up the time of all tries.
@@ -24,19 +24,6 @@ const TRY: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_millis(500);
 /// The longest pause that the service did not ask for.
 const LONGEST: Duration = Duration::from_secs(10);
-
-/// How a reporter's messages are delivered.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// Where they are written down.
-    pub outbox: Arc<Outbox>,
-    /// How long a message is tried.
-    pub patience: Duration,
-    /// The instant from which on nothing is tried any more, once there is one: the end of the run is near.
-    pub until: watch::Receiver<Option<Instant>>,
-    /// Learns what becomes of each message.
-    pub changes: mpsc::UnboundedSender<DeliveryChange>,
-}
 
 /// Why a message has not arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,10 +232,10 @@ fn text(error: Error) -> String {
 pub struct Resender(Arc<Services>);
 
 impl Resender {
-    /// For the messages of one reporter.
+    /// For the messages of one reporter, whose plugin describes itself like this.
     #[must_use]
-    pub fn new(plugin: &Plugin, worker: WorkerContext, context: Arc<PluginContext>) -> Self {
-        Self(Services::new(worker, context, plugin.description()))
+    pub fn new(description: &Description, worker: WorkerContext, context: Arc<PluginContext>) -> Self {
+        Self(Services::new(worker, context, description))
     }
 
     /// Sends a message until it arrives or the time is up.

@@ -1,11 +1,13 @@
 //! What a plugin says of itself, checked.
 
-use kperf_metrics::{MetricDef, MetricKind, Unit};
+use kperf_metrics::{MetricDef, MetricKind};
 use serde_json::Value;
 
 use crate::bindings::types;
+use crate::description_error::DescriptionError;
 use crate::series::is_key;
 use crate::table::{self, Table};
+use crate::unit::unit;
 
 /// What a plugin is and offers.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -45,17 +47,6 @@ impl Description {
     }
 }
 
-/// What is wrong with a description. It is the plugin's author who has to act.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("the plugin's description is wrong: {0}")]
-pub struct DescriptionError(String);
-
-impl DescriptionError {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
 const LONGEST_METRIC: usize = 64;
 
 /// Whether a metric may have this name: `[a-z_][a-z0-9_]*` with at most 64 characters.
@@ -69,15 +60,15 @@ impl TryFrom<types::Description> for Description {
 
     fn try_from(raw: types::Description) -> Result<Self, DescriptionError> {
         if !is_plugin_name(&raw.name) {
-            return Err(DescriptionError(format!("the name `{}` does not match [a-z][a-z0-9-]*", raw.name)));
+            return Err(DescriptionError::new(format!("the name `{}` does not match [a-z][a-z0-9-]*", raw.name)));
         }
         if raw.modes.is_empty() {
-            return Err(DescriptionError("it offers no mode".into()));
+            return Err(DescriptionError::new("it offers no mode".into()));
         }
         let mut modes: Vec<Mode> = Vec::with_capacity(raw.modes.len());
         for mode in raw.modes {
             if mode.name.is_empty() || modes.iter().any(|known| known.name == mode.name) {
-                return Err(DescriptionError(format!("the mode `{}` has no name or is there twice", mode.name)));
+                return Err(DescriptionError::new(format!("the mode `{}` has no name or is there twice", mode.name)));
             }
             modes.push(Mode {
                 schema: schema(&mode.name, &mode.parameters)?,
@@ -90,7 +81,7 @@ impl TryFrom<types::Description> for Description {
         for metric in raw.metrics {
             let def = definition(&metric)?;
             if metrics.iter().any(|known| known.name == def.name) {
-                return Err(DescriptionError(format!("the metric `{}` is declared twice", def.name)));
+                return Err(DescriptionError::new(format!("the metric `{}` is declared twice", def.name)));
             }
             metrics.push(def);
         }
@@ -107,15 +98,15 @@ fn is_plugin_name(name: &str) -> bool {
 fn schema(mode: &str, text: &str) -> Result<Value, DescriptionError> {
     match serde_json::from_str(text) {
         Ok(schema @ Value::Object(_)) => Ok(schema),
-        Ok(_) => Err(DescriptionError(format!("the schema of mode `{mode}` is no JSON object"))),
-        Err(error) => Err(DescriptionError(format!("the schema of mode `{mode}` is no JSON: {error}"))),
+        Ok(_) => Err(DescriptionError::new(format!("the schema of mode `{mode}` is no JSON object"))),
+        Err(error) => Err(DescriptionError::new(format!("the schema of mode `{mode}` is no JSON: {error}"))),
     }
 }
 
 fn definition(metric: &types::Metric) -> Result<MetricDef, DescriptionError> {
     if !is_metric_name(&metric.name) {
         let name = &metric.name;
-        return Err(DescriptionError(format!(
+        return Err(DescriptionError::new(format!(
             "the metric name `{name}` does not match [a-z_][a-z0-9_]* with at most {LONGEST_METRIC} characters"
         )));
     }
@@ -126,25 +117,6 @@ fn definition(metric: &types::Metric) -> Result<MetricDef, DescriptionError> {
         types::MetricKind::Distribution => MetricKind::Distribution,
     };
     Ok(MetricDef::new(&metric.name, kind, unit(metric.unit), &metric.description))
-}
-
-/// A unit in the contract's words.
-pub(crate) fn wire_unit(unit: Unit) -> types::Unit {
-    match unit {
-        Unit::None => types::Unit::None,
-        Unit::Seconds => types::Unit::Seconds,
-        Unit::Bytes => types::Unit::Bytes,
-        Unit::Ratio => types::Unit::Ratio,
-    }
-}
-
-pub(crate) fn unit(unit: types::Unit) -> Unit {
-    match unit {
-        types::Unit::None => Unit::None,
-        types::Unit::Seconds => Unit::Seconds,
-        types::Unit::Bytes => Unit::Bytes,
-        types::Unit::Ratio => Unit::Ratio,
-    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use wasmtime::Config;
 use wasmtime::component::Linker;
 
 use crate::cache::{CacheError, CompileCache};
-use crate::guest::Guest;
-use crate::{capability, wasi};
+use crate::capability;
+use crate::guest::{self, Guest};
 
 /// How often the engine's epoch moves. A guest is interrupted at such a tick at the earliest, so this bounds both how
 /// long a spinning guest keeps the other work of its thread waiting and how exactly `limits.cpu` is held.
@@ -76,7 +76,7 @@ impl Engine {
         let mut linker = Linker::new(&wasmtime);
         // Plugins come from toolchains that import more of WASI than they use; what is missing is named at load.
         capability::link(&mut linker)
-            .and_then(|()| wasi::link(&mut linker))
+            .and_then(|()| guest::link_wasi(&mut linker))
             .map_err(|e| EngineError::Wasmtime(format!("{e:#}")))?;
         let cache = config.cache.as_deref().map(|dir| CompileCache::open(dir, &wasmtime)).transpose()?;
         let clock = Clock::start(wasmtime.clone())?;

@@ -36,8 +36,8 @@ use crate::call::{self, CallError};
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::guest::{Call, Guest};
+use crate::iteration_outcome::IterationOutcome;
 use crate::random::Stream;
-use crate::runner::IterationOutcome;
 use crate::services::Services;
 
 /// How long an abandoned call may go on before its instance is thought to be stuck.
@@ -46,7 +46,7 @@ const GRACE: Duration = Duration::from_secs(5);
 type Iterate = TypedFunc<(Iteration,), (Result<(), Failure>,)>;
 
 /// What every group of a pool is made from.
-pub(crate) struct Blueprint {
+pub(crate) struct GroupSpec {
     pub(crate) engine: Engine,
     pub(crate) pre: RunnerPre<Guest>,
     pub(crate) services: Arc<Services>,
@@ -56,7 +56,7 @@ pub(crate) struct Blueprint {
     pub(crate) failures: Cell<u32>,
 }
 
-impl Blueprint {
+impl GroupSpec {
     fn outcome(&self, result: Result<(), Failure>) -> IterationOutcome {
         match result {
             Ok(()) => IterationOutcome::Ok,
@@ -122,10 +122,10 @@ pub(crate) struct Group {
 
 impl Group {
     /// Starts the group's driver; the instance is made there.
-    pub(crate) fn start(blueprint: &Rc<Blueprint>) -> Rc<Self> {
+    pub(crate) fn start(spec: &Rc<GroupSpec>) -> Rc<Self> {
         let group = Rc::new(Self::default());
         // A driver stands for up to a group's number of tasks, so tokio's budget for one would make it spin.
-        let driver = tokio::task::unconstrained(drive(Rc::clone(blueprint), Ending(Rc::clone(&group))));
+        let driver = tokio::task::unconstrained(drive(Rc::clone(spec), Ending(Rc::clone(&group))));
         group.abort.replace(Some(tokio::task::spawn_local(driver).abort_handle()));
         group
     }
@@ -208,11 +208,11 @@ impl Drop for Ending {
     }
 }
 
-async fn drive(blueprint: Rc<Blueprint>, ending: Ending) {
+async fn drive(spec: Rc<GroupSpec>, ending: Ending) {
     let group = &*ending.0;
-    let services = &blueprint.services;
-    let mut store = call::store(&blueprint.engine, services);
-    let iterate = match open(&blueprint, &mut store).await {
+    let services = &spec.services;
+    let mut store = call::store(&spec.engine, services);
+    let iterate = match open(&spec, &mut store).await {
         Ok(iterate) => iterate,
         Err(error) => {
             let fault = match &error {
@@ -220,25 +220,25 @@ async fn drive(blueprint: Rc<Blueprint>, ending: Ending) {
                 CallError::Failed { .. } => Fault::OpenFailed,
             };
             services.fault(fault, 1, &format!("the instance could not be opened: {error}"));
-            blueprint.failures.set(blueprint.failures.get() + 1);
+            spec.failures.set(spec.failures.get() + 1);
             group.answer_all(&fault.into());
             return;
         }
     };
-    let served = store.run_concurrent(async |accessor| serve(&blueprint, group, accessor, iterate).await).await;
+    let served = store.run_concurrent(async |accessor| serve(&spec, group, accessor, iterate).await).await;
     call::settle(&mut store);
     if let Err(error) = served.and_then(|served| served) {
-        blame(&blueprint, group, &mut store, &error);
+        blame(&spec, group, &mut store, &error);
     }
 }
 
 /// Makes the instance and tells it what it works on.
-async fn open(blueprint: &Blueprint, store: &mut Store<Guest>) -> Result<Iterate, CallError> {
-    let services = &blueprint.services;
+async fn open(spec: &GroupSpec, store: &mut Store<Guest>) -> Result<Iterate, CallError> {
+    let services = &spec.services;
     let limit = services.plugin.limits.call;
-    let plugin = call::limited(store, limit, async |store| blueprint.pre.instantiate_async(store).await).await?;
+    let plugin = call::limited(store, limit, async |store| spec.pre.instantiate_async(store).await).await?;
     let exports = plugin.kperf_plugin_runner_api();
-    let (scenario, state) = (blueprint.scenario.clone(), blueprint.state.to_vec());
+    let (scenario, state) = (spec.scenario.clone(), spec.state.to_vec());
     let opened = call::limited(store, limit, async |store| {
         store
             .run_concurrent(async |accessor| {
@@ -252,12 +252,7 @@ async fn open(blueprint: &Blueprint, store: &mut Store<Guest>) -> Result<Iterate
 }
 
 /// Starts jobs and gives their answers until the group is closed and nothing is in flight.
-async fn serve(
-    blueprint: &Blueprint,
-    group: &Group,
-    accessor: &Accessor<Guest>,
-    iterate: Iterate,
-) -> wasmtime::Result<()> {
+async fn serve(spec: &GroupSpec, group: &Group, accessor: &Accessor<Guest>, iterate: Iterate) -> wasmtime::Result<()> {
     let mut calls = FuturesUnordered::new();
     std::future::poll_fn(|cx| {
         // The driver is polled whenever the store's event loop is, that is, when no guest code runs.
@@ -266,7 +261,7 @@ async fn serve(
             cpu.returned();
             cpu.take()
         });
-        blueprint.services.count_guest_cpu(used);
+        spec.services.count_guest_cpu(used);
         for task in group.disturb.take() {
             accessor.with(|mut access| access.get().calls.abandon(task));
         }
@@ -276,7 +271,7 @@ async fn serve(
                 if job.answer.abandoned.get().is_some() {
                     continue;
                 }
-                let (task, started) = start(blueprint, accessor, iterate, &job)?;
+                let (task, started) = start(spec, accessor, iterate, &job)?;
                 job.answer.task.set(Some(task));
                 group.running.borrow_mut().insert(task, job.answer);
                 calls.push(async move { (task, iterate.finish_call_concurrent(accessor, started).await) });
@@ -285,10 +280,10 @@ async fn serve(
                 Poll::Ready(Some((task, result))) => {
                     accessor.with(|mut access| access.get().calls.end(task));
                     let (result,) = result?;
-                    blueprint.failures.set(0);
+                    spec.failures.set(0);
                     let answer = group.running.borrow_mut().remove(&task);
                     if let Some(answer) = answer.filter(|answer| answer.abandoned.get().is_none()) {
-                        answer.give(blueprint.outcome(result));
+                        answer.give(spec.outcome(result));
                     }
                 }
                 _ if group.closing.get() && group.is_forsaken() => {
@@ -312,13 +307,13 @@ async fn serve(
 type Started = wasmtime::component::TypedFuncCallConcurrent<Guest, (Iteration,), (Result<(), Failure>,)>;
 
 fn start(
-    blueprint: &Blueprint,
+    spec: &GroupSpec,
     accessor: &Accessor<Guest>,
     iterate: Iterate,
     job: &Job,
 ) -> wasmtime::Result<(GuestTaskId, Started)> {
     let late = job.due.map(|due| due.elapsed());
-    let stream = Stream::of_iteration(blueprint.services.random_root, job.user, job.number);
+    let stream = Stream::of_iteration(spec.services.random_root, job.user, job.number);
     accessor.with(|mut access| {
         let iteration = Iteration { user: job.user, number: job.number };
         let started = iterate.start_call_concurrent(access.as_context_mut(), (iteration,))?;
@@ -328,12 +323,12 @@ fn start(
 }
 
 /// The instance is lost. The call that was on the stack gets the fault, the others are counted as lost with it.
-fn blame(blueprint: &Blueprint, group: &Group, store: &mut Store<Guest>, error: &wasmtime::Error) {
+fn blame(spec: &GroupSpec, group: &Group, store: &mut Store<Guest>, error: &wasmtime::Error) {
     let CallError::Fault { fault, message } = call::diagnose(store, error) else { return };
-    blueprint.failures.set(blueprint.failures.get() + 1);
+    spec.failures.set(spec.failures.get() + 1);
     let task = crate::guest::caller(store.as_context_mut());
     let guilty = task.and_then(|task| group.running.borrow_mut().remove(&task));
-    blueprint.services.fault(fault, 1, &message);
+    spec.services.fault(fault, 1, &message);
     let others = match guilty {
         Some(guilty) => {
             guilty.give(fault.into());
@@ -346,7 +341,7 @@ fn blame(blueprint: &Blueprint, group: &Group, store: &mut Store<Guest>, error: 
     let lost = group.running.borrow().values().filter(waits).count();
     if lost > 0 {
         let text = format!("{lost} other iterations ran in the instance that was lost to `{fault}`");
-        blueprint.services.fault(Fault::LostWithGroup, lost as u64, &text);
+        spec.services.fault(Fault::LostWithGroup, lost as u64, &text);
     }
     // Jobs that had not started yet were lost, too: their users come back with the next ones.
     group.answer_all(&others);

@@ -12,12 +12,12 @@ use crate::bindings::reporter::{self, ReporterPre};
 use crate::bindings::types::{self, Failure};
 use crate::call::{self, CallError};
 use crate::context::{PluginContext, WorkerContext};
-use crate::description::wire_unit;
 use crate::guest::Guest;
 use crate::inspect::World;
 use crate::load::{Exports, Plugin};
 use crate::runner::WrongWorld;
 use crate::services::Services;
+use crate::unit::wire_unit;
 
 /// Something that happened, for reporters.
 #[derive(Debug, Clone, PartialEq)]

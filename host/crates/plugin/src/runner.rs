@@ -12,40 +12,20 @@ use kperf_metrics::{CheckOutcome, PreflightCheck};
 use crate::bindings::runner::RunnerPre;
 use crate::bindings::runner::exports::kperf::plugin::runner_api::{Guest as Exported, Scenario};
 use crate::bindings::types;
-use crate::call::{self, CallError, Stopped};
+use crate::call::{self, CallError};
 use crate::context::{Isolation, PluginContext, WorkerContext};
 use crate::fault::Fault;
-use crate::group::{Answer, Blueprint, Group};
+use crate::group::{Answer, Group, GroupSpec};
 use crate::guest::Guest;
 use crate::inspect::World;
+use crate::iteration_outcome::IterationOutcome;
 use crate::ledger::LedgerEntry;
 use crate::load::{Exports, Plugin};
 use crate::services::Services;
+use crate::stopped::Stopped;
 
 /// So many instances in a row may fail before the scenario is given up.
 const FAILURES: u32 = 10;
-
-/// How an iteration ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IterationOutcome {
-    /// As it should.
-    Ok,
-    /// The plugin says that it failed, with its word for it.
-    Failed {
-        /// Fit to be a tag.
-        kind: Arc<str>,
-    },
-    /// The plugin broke down or went beyond a limit; the fault's name is the kind.
-    Fault(Fault),
-    /// The run was stopped before it ended.
-    Interrupted,
-}
-
-impl From<Fault> for IterationOutcome {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
-    }
-}
 
 /// The plugin is of another kind than it is used for.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -201,7 +181,7 @@ impl Runner {
             (None, false) => Isolation::User,
         };
         let group = if isolation == Isolation::Shared { context.group.max(1) } else { 1 };
-        let blueprint = Rc::new(Blueprint {
+        let spec = Rc::new(GroupSpec {
             engine: self.plugin.engine().clone(),
             pre: self.pre.clone(),
             services: Arc::clone(&self.services),
@@ -210,7 +190,7 @@ impl Runner {
             failures: Cell::new(0),
         });
         Ok(RunnerPool {
-            blueprint,
+            spec,
             isolation,
             group,
             places: RefCell::default(),
@@ -263,7 +243,7 @@ impl Runner {
 /// A user that is idle costs four bytes. Users stay with their group, so that what a guest keeps per user stays useful;
 /// after a fault the group is made anew.
 pub struct RunnerPool {
-    blueprint: Rc<Blueprint>,
+    spec: Rc<GroupSpec>,
     isolation: Isolation,
     group: u32,
     /// Each user's number among the users that this thread has seen.
@@ -292,7 +272,7 @@ impl RunnerPool {
         }
         let alone = self.isolation != Isolation::Shared;
         let waiting = Waiting { group: &group, answer: &answer, alone, ended: Cell::new(false) };
-        match self.blueprint.services.plugin.limits.iteration {
+        match self.spec.services.plugin.limits.iteration {
             None => waiting.outcome().await,
             Some(limit) => match tokio::time::timeout(limit, waiting.outcome()).await {
                 Ok(outcome) => outcome,
@@ -303,13 +283,13 @@ impl RunnerPool {
 
     fn timed_out(&self, limit: Duration) -> IterationOutcome {
         let message = format!("an iteration took longer than {limit:?} (`iteration_timeout`)");
-        self.blueprint.services.fault(Fault::IterationTimeout, 1, &message);
+        self.spec.services.fault(Fault::IterationTimeout, 1, &message);
         Fault::IterationTimeout.into()
     }
 
     /// To be called about once a second: counts the guests' processor time and sends incidents that have added up.
     pub fn tick(&self) {
-        self.blueprint.services.tick();
+        self.spec.services.tick();
         self.groups.borrow().iter().flatten().for_each(|group| group.examine());
         self.apart.borrow_mut().retain(|group| !group.is_over());
     }
@@ -318,7 +298,7 @@ impl RunnerPool {
     /// [`Fault::PluginFailed`].
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.blueprint.failures.get() >= FAILURES
+        self.spec.failures.get() >= FAILURES
     }
 
     /// Ends everything in flight at once; those iterations and all further ones are [`IterationOutcome::Interrupted`].
@@ -328,7 +308,7 @@ impl RunnerPool {
         for group in groups.chain(self.apart.take()) {
             group.end(IterationOutcome::Interrupted);
         }
-        self.blueprint.services.tick();
+        self.spec.services.tick();
     }
 
     /// How users share instances.
@@ -346,7 +326,7 @@ impl RunnerPool {
 
     fn group_of(&self, user: u32) -> Rc<Group> {
         if self.isolation == Isolation::Iteration {
-            let group = Group::start(&self.blueprint);
+            let group = Group::start(&self.spec);
             self.set_apart(Rc::clone(&group));
             return group;
         }
@@ -361,7 +341,7 @@ impl RunnerPool {
         if let Some(group) = group {
             return Rc::clone(group);
         }
-        let group = Group::start(&self.blueprint);
+        let group = Group::start(&self.spec);
         let before = groups.get_mut(index).and_then(|slot| slot.replace(Rc::clone(&group)));
         if let Some(before) = before.filter(|before| !before.is_over()) {
             self.set_apart(before);

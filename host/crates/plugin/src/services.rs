@@ -8,14 +8,14 @@ use kperf_metrics::{Record, Shard};
 use parking_lot::Mutex;
 
 use crate::bindings::records::Value;
-use crate::call::Stopped;
-use crate::capability::http::Prepared;
 use crate::context::{PluginContext, WorkerContext};
 use crate::description::Description;
 use crate::fault::{Fault, IncidentCounter};
+use crate::http_target::PreparedTarget;
 use crate::limits::Meter;
 use crate::random::Stream;
 use crate::series::{SeriesBook, Unrecorded};
+use crate::stopped::Stopped;
 use crate::table::{self, Table};
 
 /// The longest message of an incident in bytes; what is beyond is cut.
@@ -27,7 +27,7 @@ pub(crate) struct Services {
     pub(crate) plugin: Arc<PluginContext>,
     /// False while the plugin describes itself: nothing is granted then, whatever the context says.
     pub(crate) capable: bool,
-    pub(crate) http: Prepared,
+    pub(crate) http: PreparedTarget,
     /// From which the streams of iterations are made.
     pub(crate) random_root: u64,
     tables: Vec<Table>,
@@ -71,7 +71,7 @@ impl Services {
             worker,
             plugin,
             capable: true,
-            http: Prepared::default(),
+            http: PreparedTarget::default(),
             tables: description.tables.clone(),
             guest_cpu: AtomicU64::new(0),
             state: Mutex::new(state),
@@ -145,6 +145,17 @@ impl Services {
             );
             self.fault(Fault::RecordFlood, 1, &message);
         }
+    }
+
+    /// The file that a path of the plugin's parameters stands for.
+    pub(crate) fn granted_file(&self, path: &str) -> Result<std::path::PathBuf, String> {
+        let denied = match self.plugin.grants.file(path) {
+            Ok(file) if self.capable => return Ok(file.into()),
+            Ok(_) => "no file can be read while the plugin describes itself".into(),
+            Err(denied) => denied.to_string(),
+        };
+        self.fault(Fault::HostDenied, 1, &denied);
+        Err(denied)
     }
 
     /// Takes a word for the ledger from the budget. Unlike samples none may be dropped: beyond it the call ends.

@@ -4,9 +4,10 @@ use kperf_metrics::{Cell, Unit};
 
 use crate::bindings::records::Value;
 use crate::bindings::types;
-use crate::description::{DescriptionError, unit};
+use crate::description_error::DescriptionError;
 use crate::secret::Redactor;
 use crate::series::is_key;
+use crate::unit::unit;
 
 /// What the cells of a column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,17 +11,15 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use tokio::io::AsyncWrite;
-use wasmtime::component::Linker;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::bindings::http::{self, BodyMode, Chunk};
 use crate::bindings::log::Level;
-use crate::capability::http::Sender;
-use crate::capability::log;
-use crate::guest::Guest;
+use crate::log_line;
 use crate::random::Stream;
+use crate::sender::Sender;
 use crate::services::Services;
 
 /// The header in which a guest that speaks `wasi:http` names the operation.
@@ -29,12 +27,6 @@ const OPERATION: &str = "x-kperf-operation";
 
 /// The largest request body in bytes that is taken from such a guest: it is gathered before it is sent.
 const LARGEST_BODY: usize = 64 << 20;
-
-/// Links WASI and `wasi:http`, once per engine.
-pub(crate) fn link(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
-    wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)
-}
 
 /// What WASI offers to a guest.
 pub(crate) fn context(services: &Arc<Services>) -> WasiCtx {
@@ -82,7 +74,7 @@ impl LineWriter {
     fn write(&self, line: &[u8]) {
         let line = String::from_utf8_lossy(line);
         if !line.trim_end().is_empty() {
-            log::write(&self.lines.services, self.lines.level, line.trim_end());
+            log_line::write(&self.lines.services, self.lines.level, line.trim_end());
         }
     }
 }
@@ -120,19 +112,12 @@ impl Drop for LineWriter {
 pub(crate) struct Hooks {
     services: Arc<Services>,
     /// How late the iteration started, where only one is running.
-    late: Option<std::time::Duration>,
+    pub(crate) late: Option<std::time::Duration>,
 }
 
 impl Hooks {
     pub(crate) fn new(services: &Arc<Services>) -> Self {
         Self { services: Arc::clone(services), late: None }
-    }
-}
-
-impl WasiHttpView for Guest {
-    fn http(&mut self) -> WasiHttpCtxView<'_> {
-        self.hooks.late = self.calls.only_late();
-        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.wasi_http }
     }
 }
 

@@ -7,9 +7,7 @@ use wasmtime::component::Accessor;
 
 use super::GuestData;
 use crate::bindings::artifacts::{Host, HostWithStore};
-use crate::fault::Fault;
 use crate::guest::Guest;
-use crate::services::Services;
 
 /// The largest file that a plugin can write or read as a whole, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -19,7 +17,7 @@ impl Host for Guest {}
 impl<T> HostWithStore<T> for GuestData {
     async fn read(accessor: &Accessor<T, Self>, path: String) -> Result<Vec<u8>, String> {
         let services = accessor.with(|mut access| Arc::clone(&access.get().services));
-        let file = granted(&services, &path)?;
+        let file = services.granted_file(&path)?;
         let metadata = tokio::fs::metadata(&file).await.map_err(|error| format!("can't read `{path}`: {error}"))?;
         if metadata.len() > LARGEST {
             return Err(format!("`{path}` is larger than {LARGEST} bytes; send it as a `file` chunk of a request"));
@@ -44,17 +42,6 @@ impl<T> HostWithStore<T> for GuestData {
         };
         written.await.map_err(|error| format!("can't write `{name}`: {error}"))
     }
-}
-
-/// The file that a path of the plugin's parameters stands for.
-pub(crate) fn granted(services: &Services, path: &str) -> Result<PathBuf, String> {
-    let denied = match services.plugin.grants.file(path) {
-        Ok(file) if services.capable => return Ok(file.into()),
-        Ok(_) => "no file can be read while the plugin describes itself".into(),
-        Err(denied) => denied.to_string(),
-    };
-    services.fault(Fault::HostDenied, 1, &denied);
-    Err(denied)
 }
 
 /// The path of a name below a folder; a name that could lead out of it is refused.

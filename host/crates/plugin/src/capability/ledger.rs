@@ -1,11 +1,11 @@
 //! What plugins create on their targets, written down before the request leaves.
 
 use crate::bindings::ledger::Host;
-use crate::call::Stopped;
 use crate::fault::Fault;
 use crate::guest::Guest;
 use crate::ledger::{LedgerError, ScenarioLedger};
 use crate::services::Services;
+use crate::stopped::Stopped;
 use crate::table::cut;
 
 /// The longest kind in bytes; a longer one is cut.

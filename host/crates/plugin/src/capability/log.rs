@@ -1,33 +1,11 @@
-//! Log lines, redacted, cut and counted.
+//! Log lines.
 
 use crate::bindings::log::{Host, Level};
 use crate::guest::Guest;
-use crate::services::Services;
-
-/// The longest line in bytes; what is beyond is cut.
-const LONGEST: usize = 4096;
+use crate::log_line;
 
 impl Host for Guest {
     fn log(&mut self, level: Level, message: String) {
-        write(&self.services, level, &message);
-    }
-}
-
-/// Writes a line to the host's log, under the name of the scenario, collector or reporter.
-pub(crate) fn write(services: &Services, level: Level, message: &str) {
-    if !services.admit_line() {
-        return;
-    }
-    // Redaction comes first: a cut secret is not found any more.
-    let message = services.worker.redactor.redact(message);
-    let cut = message.floor_char_boundary(LONGEST);
-    let (line, more) = message.split_at_checked(cut).unwrap_or((&message, ""));
-    let more = if more.is_empty() { "" } else { " [cut]" };
-    let plugin = &*services.plugin.name;
-    match level {
-        Level::Debug => tracing::debug!(target: "plugin", plugin, "{line}{more}"),
-        Level::Info => tracing::info!(target: "plugin", plugin, "{line}{more}"),
-        Level::Warn => tracing::warn!(target: "plugin", plugin, "{line}{more}"),
-        Level::Error => tracing::error!(target: "plugin", plugin, "{line}{more}"),
+        log_line::write(&self.services, level, &message);
     }
 }

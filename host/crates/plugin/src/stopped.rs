@@ -1,0 +1,11 @@
+//! A capability that ends the call of the guest that used it.
+
+use crate::fault::Fault;
+
+/// A capability that ends the guest's call: going on would do harm.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Stopped {
+    pub(crate) fault: Fault,
+    pub(crate) message: String,
+}
