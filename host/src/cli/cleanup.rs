@@ -9,7 +9,7 @@ use kperf_plan::{Plan, ReplanError};
 use kperf_results::{Exit, RemovalProgress, RunEvent, RunFolder, Sink as _, list_of_kinds};
 use kperf_run::{CleanupError, Past};
 
-use super::suite::{refuse, usage, variable};
+use super::refusal::{refuse, usage, variable};
 use super::{DisplayArgs, block_on, engine, logging};
 use crate::terminal::{self, Display, Terminal};
 

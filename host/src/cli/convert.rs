@@ -8,7 +8,7 @@ use clap::Args;
 use kperf_convert::{ConvertOptions, FileNotFound};
 use kperf_suite::Source;
 
-use super::suite::usage;
+use super::refusal::usage;
 use crate::terminal;
 use kperf_results::Exit;
 

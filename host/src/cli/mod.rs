@@ -6,6 +6,7 @@ mod convert;
 mod engine;
 mod logging;
 mod plugins;
+mod refusal;
 mod simulate;
 mod suite;
 mod trace;

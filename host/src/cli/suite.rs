@@ -9,8 +9,8 @@ use kperf_results::{Exit, MatrixError, ReportError, RunFolder};
 use kperf_run::{
     Interrupts, MakeSink, MatrixOptions, MatrixPlan, MatrixRunError, ResendError, Results, RunError, RunOptions,
 };
-use kperf_suite::Diagnostics;
 
+use super::refusal::{refuse, usage, variable};
 use super::{DisplayArgs, ReportArgs, RunArgs, SuiteArgs, block_on, convert, engine, logging};
 use crate::servers::BuiltIn;
 use crate::terminal::{self, Display, Terminal};
@@ -299,23 +299,4 @@ async fn planned(args: &SuiteArgs, workers: Option<u32>) -> Result<Planned, Exit
         exit
     })?;
     Ok(Planned::Matrix(Box::new(matrix)))
-}
-
-/// A variable of the process environment.
-pub(super) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
-}
-
-pub(super) fn refuse(diagnostics: &Diagnostics) -> Exit {
-    terminal::note(diagnostics.render(terminal::colour()).trim_end());
-    if diagnostics.len() > 1 {
-        terminal::note(&format!("\n{} mistakes", diagnostics.len()));
-    }
-    Exit::Usage
-}
-
-/// Shows that the command line or a file is wrong.
-pub(super) fn usage(message: &str) -> Exit {
-    terminal::error(message);
-    Exit::Usage
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use kperf_results::{Exit, ReportError, RunFolder, TraceError, TraceOptions};
 
-use super::suite::usage;
+use super::refusal::usage;
 use crate::terminal;
 
 #[derive(Debug, Args)]

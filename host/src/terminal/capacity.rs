@@ -1,6 +1,6 @@
 //! A capacity search: the answer in a line, and a table of the steps.
 
-use super::summary::{named, show, table};
+use super::table::{named, show, table};
 use super::{BAD, DOUBT, FAINT, GOOD, STRONG, count, out, rate, seconds};
 use kperf_results::{CapacityOutcome, CapacityState, CapacitySummary, CapacityTrial};
 

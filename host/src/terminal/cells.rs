@@ -1,6 +1,6 @@
 //! A matrix that was gone through: a row per cell.
 
-use super::summary::{show, table};
+use super::table::{show, table};
 use super::{STRONG, count, out, rate, seconds};
 use kperf_results::{CellSummary, CellsSummary, ScenarioSummary, Summary};
 

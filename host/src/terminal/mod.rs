@@ -11,6 +11,7 @@ mod removal;
 mod sink;
 mod spread;
 mod summary;
+mod table;
 
 pub use above::AboveBars;
 pub use kperf_metrics::quantity::{count, quantity, rate, seconds};

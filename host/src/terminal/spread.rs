@@ -1,6 +1,6 @@
 //! How the values of a tag (tenants, say) spread: a line, and tables of the operations and of the slowest.
 
-use super::summary::{named, show, table};
+use super::table::{named, show, table};
 use super::{FAINT, STRONG, count, out, rate, seconds};
 use kperf_results::{ScenarioSummary, TagSpread};
 

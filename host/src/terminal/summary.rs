@@ -1,8 +1,6 @@
 //! The summary of a run: thresholds first, then checks, then a table of operations that nobody had to ask for.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
-
+use super::table::{named, show, table};
 use super::{BAD, DOUBT, FAINT, GOOD, STRONG, count, out, seconds};
 use kperf_results::{MachineUse, MetricSummary, ScenarioSummary, Spread, Summary, ThresholdOutcome, ThresholdSummary};
 
@@ -83,24 +81,6 @@ fn scenario(scenario: &ScenarioSummary) {
     metrics(&scenario.metrics);
 }
 
-pub(super) fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(header);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((1, 1));
-    }
-    table
-}
-
-pub(super) fn show(table: &Table) {
-    for line in table.lines() {
-        out(&format!(" {}", line.trim_end()));
-    }
-}
-
 /// The figures of a distribution, as the tables have them.
 fn spread(spread: Option<&Spread>, figure: impl Fn(f64) -> String) -> Vec<String> {
     let Some(spread) = spread else { return vec!["-".to_owned(); 7] };
@@ -178,18 +158,6 @@ fn metrics(metrics: &[MetricSummary]) {
             out(&format!("  {}", metric.join("  ")));
         }
     }
-}
-
-/// A value in a unit given by its name.
-pub(super) fn named(value: f64, unit: &str) -> String {
-    use kperf_metrics::Unit;
-    let unit = match unit {
-        "seconds" => Unit::Seconds,
-        "bytes" => Unit::Bytes,
-        "ratio" => Unit::Ratio,
-        _ => Unit::None,
-    };
-    super::quantity(value, unit)
 }
 
 /// What kperf itself and its machine used, in one line.

@@ -114,7 +114,7 @@ async fn send(
                 changes: changes.clone(),
             });
             let worker = threads.worker(stopped.clone(), false)?;
-            Ok(Resender::new(&planned.component, worker, Arc::new(context)))
+            Ok(Resender::new(planned.component.description(), worker, Arc::new(context)))
         });
         senders.insert(planned.name.as_str(), sender);
     }
