@@ -1,7 +1,6 @@
 //! The client: finds a connection for each request, and tries once more where that is safe.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use http::Uri;
@@ -9,18 +8,18 @@ use http::header::{Entry, HOST};
 use http::uri::{Authority, Scheme};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
-use tokio::sync::Notify;
 
 use crate::body::SendBody;
+use crate::connection::ReceiveOptions;
 use crate::dial::{self, Channel};
+use crate::endpoint::{Endpoint, OriginConfig, Protocol};
 use crate::error::Error;
 use crate::exchange::{Exchange, Measured};
-use crate::http1::Deadline;
-use crate::origin::{Origin, OriginConfig, Protocol};
-use crate::pool::{Pool, PoolStats};
-use crate::receive::Terms;
+use crate::origin::Origin;
+use crate::pool::PoolStats;
 use crate::redirect;
-use crate::request::Request;
+use crate::request::{Redirects, Request};
+use crate::stop::{Deadline, StopSignal};
 
 /// An HTTP client for one thread and its current-thread runtime. Clones share connections.
 #[derive(Clone, Debug)]
@@ -30,33 +29,13 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     config: OriginConfig,
     origins: Mutex<FxHashMap<(Scheme, Authority), Origin>>,
-    stop: Stop,
-}
-
-/// Whether the client was stopped.
-#[derive(Debug, Default)]
-pub(crate) struct Stop {
-    flag: AtomicBool,
-    notify: Notify,
-}
-
-impl Stop {
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.flag.load(Ordering::Relaxed)
-    }
-
-    pub(crate) async fn stopped(&self) {
-        let notified = self.notify.notified();
-        if !self.is_stopped() {
-            notified.await;
-        }
-    }
+    stop: StopSignal,
 }
 
 impl Client {
     /// A client that reaches every origin with this configuration, unless [`Client::register`] gave it another one.
     pub fn new(config: OriginConfig) -> Self {
-        Self(Arc::new(Shared { config, origins: Mutex::default(), stop: Stop::default() }))
+        Self(Arc::new(Shared { config, origins: Mutex::default(), stop: StopSignal::default() }))
     }
 
     /// The origin of an absolute `http` or `https` URL. Keep it rather than look it up for each request.
@@ -89,7 +68,7 @@ impl Client {
             return Ok(origin.clone());
         }
         let config = config.unwrap_or_else(|| self.0.config.clone());
-        let origin = Origin::new(key.0.clone(), key.1.clone(), config)?;
+        let origin = Origin::new(Endpoint::new(key.0.clone(), key.1.clone(), config)?);
         origins.insert(key, origin.clone());
         Ok(origin)
     }
@@ -110,7 +89,7 @@ impl Client {
             let started = Instant::now();
             let mut measured = Measured::default();
             let result = if let Some(policy) = request.redirects.take() {
-                Box::pin(redirect::follow(self, origin, request, &policy, started, &mut measured)).await
+                Box::pin(self.follow(origin, request, &policy, started, &mut measured)).await
             } else {
                 self.once(origin, &mut request, started, &mut measured).await
             };
@@ -118,8 +97,42 @@ impl Client {
         }
     }
 
+    /// Sends a request and follows its redirects.
+    async fn follow(
+        &self,
+        origin: &Origin,
+        mut request: Request,
+        policy: &Redirects,
+        started: Instant,
+        measured: &mut Measured,
+    ) -> Result<(), Error> {
+        let mut origin = origin.clone();
+        loop {
+            let mut next = request.clone();
+            self.once(&origin, &mut request, started, measured).await?;
+            let Some(response) = &measured.response else { return Ok(()) };
+            if measured.redirects >= policy.limit {
+                return Ok(());
+            }
+            let Some(target) = redirect::target(&origin, &next, response) else { return Ok(()) };
+            if !(policy.permit)(&target) {
+                let (scheme, host) = (target.scheme_str().unwrap_or_default(), target.host().unwrap_or_default());
+                return Err(Error::Denied(format!("{scheme}://{host}")));
+            }
+            let from = origin;
+            origin = self.origin(&target)?;
+            if !origin.same_as(&from) {
+                redirect::strip_credentials(&mut next.headers, &policy.sensitive);
+            }
+            redirect::retarget(&mut next, &target, response.status);
+            measured.response = None;
+            request = next;
+            measured.redirects += 1;
+        }
+    }
+
     /// Sends a request, perhaps twice, and follows no redirect.
-    pub(crate) async fn once(
+    async fn once(
         &self,
         origin: &Origin,
         request: &mut Request,
@@ -156,29 +169,29 @@ impl Client {
             Some(channel) => channel,
             None => {
                 let dialed =
-                    Box::pin(dial::obtain(origin, stop, begun, attempt.deadline, &mut measured.timing)).await?;
+                    Box::pin(dial::obtain(&origin.0, stop, begun, attempt.deadline, &mut measured.timing)).await?;
                 begun = Instant::now();
                 dialed
             }
         };
-        let terms = Terms::from(&*request);
+        let options = ReceiveOptions::from(&*request);
         measured.reused = channel.is_reused();
         // Only a request that may have to be sent again pays for the copy.
         let spare = (measured.reused && !attempt.fresh && is_idempotent(request)).then(|| request.headers.clone());
         let outgoing = outgoing(origin, request, matches!(channel, Channel::Http2(_)))?;
         let result = match channel {
-            Channel::Http1(mut slot) => {
-                let Some(connection) = slot.connection() else { return Err(Error::Interrupted.into()) };
-                let result = connection.exchange(outgoing, terms, attempt.deadline, stop, begun, measured).await;
+            Channel::Http1(mut lease) => {
+                let Some(connection) = lease.connection() else { return Err(Error::Interrupted.into()) };
+                let result = connection.exchange(outgoing, options, attempt.deadline, stop, begun, measured).await;
                 let settled = result.is_ok() && connection.settle();
                 result.map(|end| {
                     if settled {
-                        slot.keep(end);
+                        lease.give_back(end);
                     }
                 })
             }
             Channel::Http2(stream) => {
-                Box::pin(stream.exchange(outgoing, terms, attempt.deadline, stop, begun, measured)).await
+                Box::pin(stream.exchange(outgoing, options, attempt.deadline, stop, begun, measured)).await
             }
         };
         result.map_err(|failure| {
@@ -195,10 +208,9 @@ impl Client {
 
     /// Ends every request with [`Error::Interrupted`], those to come as well.
     pub fn interrupt(&self) {
-        self.0.stop.flag.store(true, Ordering::SeqCst);
-        self.0.stop.notify.notify_waiters();
+        self.0.stop.stop();
         for origin in self.origins() {
-            origin.0.pool.wake_all();
+            origin.0.wake_all();
         }
     }
 
@@ -206,13 +218,13 @@ impl Client {
     pub fn sweep(&self) {
         let now = Instant::now();
         for origin in self.origins() {
-            Pool::sweep(&origin, now);
+            origin.0.sweep(now);
         }
     }
 
     /// The connections to all origins together.
     pub fn stats(&self) -> PoolStats {
-        self.origins().iter().map(|origin| origin.0.pool.stats()).fold(PoolStats::default(), |sum, stats| PoolStats {
+        self.origins().iter().map(|origin| origin.0.stats()).fold(PoolStats::default(), |sum, stats| PoolStats {
             open: sum.open + stats.open,
             idle: sum.idle + stats.idle,
             opened_total: sum.opened_total + stats.opened_total,
@@ -230,7 +242,7 @@ impl Drop for Shared {
     /// A shared connection knows its origin and the origin knows the connection; this parts them.
     fn drop(&mut self) {
         for origin in self.origins.get_mut().values() {
-            origin.0.pool.part();
+            origin.0.forget_shared();
         }
     }
 }
@@ -257,9 +269,9 @@ impl From<Error> for Failed {
 
 /// A connection that can be used without waiting.
 fn ready(origin: &Origin, now: Instant) -> Option<Channel> {
-    match origin.protocol() {
-        Protocol::Http1 => Pool::reuse(origin, now).map(Channel::Http1),
-        Protocol::Http2 => Pool::stream(origin).map(Channel::Http2),
+    match origin.0.endpoint.protocol() {
+        Protocol::Http1 => origin.0.take_idle(now).map(Channel::Http1),
+        Protocol::Http2 => origin.0.open_stream().map(Channel::Http2),
         Protocol::Unknown => None,
     }
 }
@@ -271,12 +283,12 @@ fn outgoing(origin: &Origin, request: &mut Request, http2: bool) -> Result<http:
     *outgoing.headers_mut() = std::mem::take(&mut request.headers);
     if http2 {
         *outgoing.version_mut() = http::Version::HTTP_2;
-        *outgoing.uri_mut() = origin.absolute(request.path.clone())?;
+        *outgoing.uri_mut() = origin.0.endpoint.absolute(request.path.clone())?;
         outgoing.headers_mut().remove(HOST);
     } else {
         *outgoing.uri_mut() = request.path.clone().into();
         if let Entry::Vacant(host) = outgoing.headers_mut().entry(HOST) {
-            host.insert(origin.0.host_header.clone());
+            host.insert(origin.0.endpoint.host_header.clone());
         }
     }
     Ok(outgoing)

@@ -39,7 +39,7 @@ pub enum Error {
     /// The request, the URL or the configuration itself is wrong.
     #[error("invalid request: {0}")]
     Invalid(String),
-    /// The caller's [`Redirects`] refused a hop; the text names its origin.
+    /// The caller's [`Redirects`](crate::Redirects) refused a hop; the text names its origin.
     #[error("redirect to {0} refused; grant this origin or follow fewer redirects")]
     Denied(String),
     /// No connection: refused, unreachable, unknown name.

@@ -12,26 +12,24 @@
 
 mod body;
 mod client;
+mod connection;
 mod dial;
+mod endpoint;
 mod error;
 mod exchange;
-mod http1;
-mod http2;
-mod link;
 mod origin;
 mod pool;
-mod receive;
 mod redirect;
 mod request;
-mod socket;
+mod stop;
 mod tls;
 
 pub use body::{Body, Chunk};
 pub use client::Client;
+pub use endpoint::{HttpVersion, OriginConfig};
 pub use error::{Error, Phase};
 pub use exchange::{Exchange, Response, Timing};
-pub use origin::{HttpVersion, Origin, OriginConfig};
+pub use origin::Origin;
 pub use pool::PoolStats;
-pub use redirect::Redirects;
-pub use request::Request;
+pub use request::{Redirects, Request};
 pub use tls::{Tls, TlsConfig};

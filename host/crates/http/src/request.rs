@@ -1,13 +1,13 @@
-//! A request, before it is sent.
+//! A request, before it is sent: what callers ask for.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderName, Method, Uri};
 
 use crate::body::Body;
-use crate::redirect::Redirects;
 
 /// A request for an [`Origin`](crate::Origin).
 #[derive(Clone, Debug)]
@@ -46,5 +46,24 @@ impl Request {
             decompress: true,
             redirects: None,
         }
+    }
+}
+
+/// How to follow redirects.
+pub struct Redirects {
+    /// How many to follow; the one after that is handed back as the response.
+    pub limit: u32,
+    /// Asked before every hop with the absolute URL; `false` ends the request with [`Error::Denied`](crate::Error::Denied).
+    pub permit: Box<dyn Fn(&Uri) -> bool + Send + Sync>,
+    /// Headers that must not reach another origin, beyond `authorization`, `proxy-authorization` and `cookie`.
+    pub sensitive: Vec<HeaderName>,
+}
+
+impl fmt::Debug for Redirects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redirects")
+            .field("limit", &self.limit)
+            .field("sensitive", &self.sensitive)
+            .finish_non_exhaustive()
     }
 }

@@ -111,7 +111,7 @@ impl Inner {
             .with_safe_default_protocol_versions()
             .map_err(|error| Error::Tls(chain(&error)))?;
         if self.insecure {
-            let verifier = Arc::new(Anyone(provider));
+            let verifier = Arc::new(AcceptAny(provider));
             return self.identified(builder.dangerous().with_custom_certificate_verifier(verifier));
         }
         let native = rustls_native_certs::load_native_certs();
@@ -138,9 +138,9 @@ impl Inner {
 
 /// Believes every certificate; the peer must still own the one that it shows.
 #[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
+struct AcceptAny(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anyone {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use crate::socket::Socket;
+use crate::connection::socket::Socket;
 
 /// One per connection: the waker that everything inside the connection is polled with, and what the socket has seen.
 ///
@@ -164,7 +164,7 @@ impl Wake for Yielded {
 }
 
 /// A socket that keeps its link's account. With TLS it counts what is inside the encryption.
-pub(crate) struct Stream {
+pub(crate) struct MeteredStream {
     pub(crate) transport: Transport,
     pub(crate) link: Arc<Link>,
 }
@@ -183,7 +183,7 @@ impl Transport {
     }
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for MeteredStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = match &mut self.transport {
@@ -197,7 +197,7 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for MeteredStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_write(cx, buf),

@@ -10,15 +10,16 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use crate::error::Error;
 use crate::request::Request;
 
-/// How to take a body in.
+/// What to do with a body that comes in.
 #[derive(Clone, Copy)]
-pub(crate) struct Terms {
+pub(crate) struct ReceiveOptions {
+    /// In bytes, of the decoded body if it is decoded.
     limit: u64,
     keep: bool,
     decode: bool,
 }
 
-impl From<&Request> for Terms {
+impl From<&Request> for ReceiveOptions {
     fn from(request: &Request) -> Self {
         let keep = request.keep_body;
         Self { limit: request.body_limit, keep, decode: keep && request.decompress }
@@ -26,8 +27,8 @@ impl From<&Request> for Terms {
 }
 
 /// A body that is coming in.
-pub(crate) struct Intake {
-    terms: Terms,
+pub(crate) struct BodyCollector {
+    options: ReceiveOptions,
     received: u64,
     /// Most bodies come in one piece, which is kept without a copy.
     first: Bytes,
@@ -43,26 +44,27 @@ enum Decoder {
     Deflate(DeflateDecoder<Limited>),
 }
 
-impl Intake {
+impl BodyCollector {
     /// Begins with the response's head, from which it takes what no longer holds after decoding. `announced` is the length
     /// of the body to come, if known.
-    pub(crate) fn new(terms: Terms, headers: &mut HeaderMap, announced: Option<u64>) -> Result<Self, Error> {
-        let decoder = if terms.decode && announced != Some(0) { Decoder::detect(headers, terms.limit) } else { None };
-        if decoder.is_none() && announced.is_some_and(|announced| announced > terms.limit) {
-            return Err(Error::TooLarge { limit: terms.limit });
+    pub(crate) fn new(options: ReceiveOptions, headers: &mut HeaderMap, announced: Option<u64>) -> Result<Self, Error> {
+        let decoder =
+            if options.decode && announced != Some(0) { Decoder::detect(headers, options.limit) } else { None };
+        if decoder.is_none() && announced.is_some_and(|announced| announced > options.limit) {
+            return Err(Error::TooLarge { limit: options.limit });
         }
-        Ok(Self { terms, received: 0, first: Bytes::new(), rest: BytesMut::new(), decoder })
+        Ok(Self { options, received: 0, first: Bytes::new(), rest: BytesMut::new(), decoder })
     }
 
     pub(crate) fn push(&mut self, piece: Bytes) -> Result<(), Error> {
         self.received += piece.len() as u64;
         if let Some(decoder) = &mut self.decoder {
-            return decoder.write(&piece, self.terms.limit);
+            return decoder.write(&piece, self.options.limit);
         }
-        if self.received > self.terms.limit {
-            return Err(Error::TooLarge { limit: self.terms.limit });
+        if self.received > self.options.limit {
+            return Err(Error::TooLarge { limit: self.options.limit });
         }
-        if !self.terms.keep {
+        if !self.options.keep {
             return Ok(());
         }
         if self.first.is_empty() {
@@ -79,7 +81,7 @@ impl Intake {
     /// The body, and how many bytes of it were received.
     pub(crate) fn finish(self) -> Result<(Bytes, u64), Error> {
         let body = match self.decoder {
-            Some(decoder) => decoder.finish(self.terms.limit)?,
+            Some(decoder) => decoder.finish(self.options.limit)?,
             None if self.rest.is_empty() => self.first,
             None => self.rest.freeze(),
         };

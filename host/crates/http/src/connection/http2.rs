@@ -13,15 +13,12 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
 
 use crate::body::{SendBody, Taken};
-use crate::client::Stop;
-use crate::dial::expiry;
+use crate::connection::failure::Failure;
+use crate::connection::link::MeteredStream;
+use crate::connection::receive::{BodyCollector, ReceiveOptions};
 use crate::error::{Error, Phase};
 use crate::exchange::{Measured, Response};
-use crate::http1::{Deadline, Failure};
-use crate::link::Stream as Socket;
-use crate::origin::{Origin, OriginConfig};
-use crate::pool::Slot;
-use crate::receive::{Intake, Terms};
+use crate::stop::{Deadline, StopSignal};
 
 /// A connection that is shared.
 pub(crate) struct Connection {
@@ -35,15 +32,13 @@ struct Usage {
     streams: usize,
     total: u64,
     idle_since: Instant,
-    /// Held for as long as the connection counts.
-    _slot: Slot,
 }
 
 impl Connection {
-    pub(crate) async fn handshake(stream: Socket, config: &OriginConfig, slot: Slot) -> Result<Arc<Self>, Error> {
+    pub(crate) async fn handshake(stream: MeteredStream, max_head: usize) -> Result<Self, Error> {
         let (sender, mut driver) = conn::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_header_list_size(u32::try_from(config.max_head).unwrap_or(u32::MAX))
+            .max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX))
             // With the defaults of 64 KiB the window would be measured instead of the server.
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(8 << 20)
@@ -58,8 +53,8 @@ impl Connection {
             heard.store(driver.current_max_send_streams(), Ordering::Relaxed);
             done
         }));
-        let usage = Usage { sender, streams: 0, total: 0, idle_since: Instant::now(), _slot: slot };
-        Ok(Arc::new(Self { usage: Mutex::new(usage), limit }))
+        let usage = Usage { sender, streams: 0, total: 0, idle_since: Instant::now() };
+        Ok(Self { usage: Mutex::new(usage), limit })
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -71,36 +66,32 @@ impl Connection {
         let usage = self.usage.lock();
         (usage.streams == 0).then_some(usage.idle_since)
     }
-}
 
-/// The right to one stream of a connection.
-pub(crate) struct Stream {
-    connection: Arc<Connection>,
-    origin: Origin,
-    pub(crate) reused: bool,
-}
-
-impl Stream {
-    /// None if the connection has as many as the server allows.
-    pub(crate) fn open(origin: &Origin, connection: &Arc<Connection>) -> Option<Self> {
-        let mut usage = connection.usage.lock();
-        if usage.streams >= connection.limit.load(Ordering::Relaxed).max(1) {
+    /// Takes a stream, to be given back by [`Connection::close_stream`], and counts it: 1 is the connection's first. None if
+    /// there are as many as the server allows.
+    pub(crate) fn open_stream(&self) -> Option<u64> {
+        let mut usage = self.usage.lock();
+        if usage.streams >= self.limit.load(Ordering::Relaxed).max(1) {
             return None;
         }
         usage.streams += 1;
         usage.total += 1;
-        let reused = usage.total > 1;
-        drop(usage);
-        Some(Self { connection: Arc::clone(connection), origin: origin.clone(), reused })
+        Some(usage.total)
+    }
+
+    pub(crate) fn close_stream(&self) {
+        let mut usage = self.usage.lock();
+        usage.streams -= 1;
+        usage.idle_since = Instant::now();
     }
 
     /// Sends a request and takes the response in, into `measured`.
     pub(crate) async fn exchange(
-        self,
+        &self,
         mut request: http::Request<SendBody>,
-        terms: Terms,
+        options: ReceiveOptions,
         deadline: Option<Deadline>,
-        stop: &Stop,
+        stop: &StopSignal,
         begun: Instant,
         measured: &mut Measured,
     ) -> Result<(), Failure> {
@@ -111,9 +102,9 @@ impl Stream {
         let mut seen = Seen::default();
         let result = tokio::select! {
             biased;
-            result = self.run(request, terms, &mut seen) => result,
+            result = self.run(request, options, &mut seen) => result,
             () = stop.stopped() => Err(Error::Interrupted.into()),
-            () = expiry(deadline) => {
+            () = Deadline::expiry(deadline) => {
                 let phase = match (seen.head_at, taken.get()) {
                     (Some(_), _) => Phase::Receiving,
                     (None, Some(_)) => Phase::Waiting,
@@ -136,10 +127,15 @@ impl Stream {
     }
 
     fn sender(&self) -> conn::SendRequest<SendBody> {
-        self.connection.usage.lock().sender.clone()
+        self.usage.lock().sender.clone()
     }
 
-    async fn run(&self, request: http::Request<SendBody>, terms: Terms, seen: &mut Seen) -> Result<Response, Failure> {
+    async fn run(
+        &self,
+        request: http::Request<SendBody>,
+        options: ReceiveOptions,
+        seen: &mut Seen,
+    ) -> Result<Response, Failure> {
         let response = self.sender().try_send_request(request).await.map_err(|mut failure| {
             let unsent = failure.take_message().map(Box::new);
             Failure { error: Error::protocol(&failure.into_error()), unsent, silent: true }
@@ -147,26 +143,16 @@ impl Stream {
         seen.head_at = Some(Instant::now());
         seen.bytes = size(response.headers());
         let (mut head, mut body) = response.into_parts();
-        let mut intake = Intake::new(terms, &mut head.headers, body.size_hint().exact())?;
+        let mut collector = BodyCollector::new(options, &mut head.headers, body.size_hint().exact())?;
         while !body.is_end_stream() {
             let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else { break };
             if let Ok(piece) = frame.map_err(|error| Error::protocol(&error))?.into_data() {
                 seen.bytes += piece.len() as u64;
-                intake.push(piece)?;
+                collector.push(piece)?;
             }
         }
-        let (body, body_bytes) = intake.finish()?;
+        let (body, body_bytes) = collector.finish()?;
         Ok(Response { status: head.status, version: head.version, headers: head.headers, body, body_bytes })
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        let mut usage = self.connection.usage.lock();
-        usage.streams -= 1;
-        usage.idle_since = Instant::now();
-        drop(usage);
-        self.origin.0.pool.freed.notify_one();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -13,12 +13,12 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Sleep;
 
 use crate::body::SendBody;
-use crate::client::Stop;
+use crate::connection::failure::Failure;
+use crate::connection::link::{Link, MeteredStream, Yielded};
+use crate::connection::receive::{BodyCollector, ReceiveOptions};
 use crate::error::{Error, Phase};
 use crate::exchange::{Measured, Response};
-use crate::link::{Link, Stream, Yielded};
-use crate::origin::OriginConfig;
-use crate::receive::{Intake, Terms};
+use crate::stop::{Deadline, StopSignal};
 
 /// How often one poll may go round before it lets other tasks run.
 const ROUNDS: usize = 8;
@@ -26,7 +26,7 @@ const ROUNDS: usize = 8;
 /// A connection together with its driver.
 pub(crate) struct Connection {
     sender: conn::SendRequest<SendBody>,
-    driver: conn::Connection<TokioIo<Stream>, SendBody>,
+    driver: conn::Connection<TokioIo<MeteredStream>, SendBody>,
     closed: bool,
     link: Arc<Link>,
     waker: Waker,
@@ -39,33 +39,11 @@ pub(crate) struct Connection {
     pub(crate) used: bool,
 }
 
-/// When a request must be over, and what was asked for.
-#[derive(Clone, Copy)]
-pub(crate) struct Deadline {
-    pub(crate) at: Instant,
-    pub(crate) limit: Duration,
-}
-
-/// A request that failed on its connection.
-pub(crate) struct Failure {
-    pub(crate) error: Error,
-    /// The request itself, if nothing of it was sent.
-    pub(crate) unsent: Option<Box<http::Request<SendBody>>>,
-    /// Whether the connection broke before any byte of a response.
-    pub(crate) silent: bool,
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self { error, unsent: None, silent: false }
-    }
-}
-
 impl Connection {
-    pub(crate) async fn handshake(stream: Stream, config: &OriginConfig) -> Result<Box<Self>, Error> {
+    pub(crate) async fn handshake(stream: MeteredStream, max_head: usize) -> Result<Box<Self>, Error> {
         let link = Arc::clone(&stream.link);
         let (sender, driver) = conn::Builder::new()
-            .max_header_size(config.max_head)
+            .max_header_size(max_head)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Error::protocol(&error))?;
@@ -121,9 +99,9 @@ impl Connection {
     pub(crate) async fn exchange(
         &mut self,
         request: http::Request<SendBody>,
-        terms: Terms,
+        options: ReceiveOptions,
         deadline: Option<Deadline>,
-        stop: &Stop,
+        stop: &StopSignal,
         begun: Instant,
         measured: &mut Measured,
     ) -> Result<Instant, Failure> {
@@ -134,7 +112,7 @@ impl Connection {
         let result = std::future::poll_fn(|cx| {
             for _ in 0..ROUNDS {
                 self.link.mute();
-                if let Poll::Ready(result) = self.step(head.as_mut(), terms) {
+                if let Poll::Ready(result) = self.step(head.as_mut(), options) {
                     return Poll::Ready(result);
                 }
                 if stop.is_stopped() {
@@ -172,7 +150,7 @@ impl Connection {
     }
 
     /// Goes on as far as possible without waiting.
-    fn step<F>(&mut self, head: Pin<&mut F>, terms: Terms) -> Poll<Result<(), Failure>>
+    fn step<F>(&mut self, head: Pin<&mut F>, options: ReceiveOptions) -> Poll<Result<(), Failure>>
     where
         F: Future<Output = Result<http::Response<Incoming>, TrySendError<http::Request<SendBody>>>>,
     {
@@ -180,7 +158,7 @@ impl Connection {
         self.yielded.take();
         if self.receiving.is_none() {
             match head.poll(&mut Context::from_waker(&self.handover)) {
-                Poll::Ready(Ok(response)) => self.receiving = Some(Receiving::new(response, terms)?),
+                Poll::Ready(Ok(response)) => self.receiving = Some(Receiving::new(response, options)?),
                 Poll::Ready(Err(mut failure)) => {
                     let unsent = failure.take_message().map(Box::new);
                     let error = Error::protocol(&failure.into_error());
@@ -249,13 +227,13 @@ fn broken() -> Error {
 struct Receiving {
     response: Response,
     body: Incoming,
-    intake: Intake,
+    collector: BodyCollector,
 }
 
 impl Receiving {
-    fn new(response: http::Response<Incoming>, terms: Terms) -> Result<Self, Error> {
+    fn new(response: http::Response<Incoming>, options: ReceiveOptions) -> Result<Self, Error> {
         let (mut head, body) = response.into_parts();
-        let intake = Intake::new(terms, &mut head.headers, body.size_hint().exact())?;
+        let collector = BodyCollector::new(options, &mut head.headers, body.size_hint().exact())?;
         let response = Response {
             status: head.status,
             version: head.version,
@@ -263,7 +241,7 @@ impl Receiving {
             body: bytes::Bytes::new(),
             body_bytes: 0,
         };
-        Ok(Self { response, body, intake })
+        Ok(Self { response, body, collector })
     }
 
     /// Takes one piece in; true after the last one.
@@ -276,7 +254,7 @@ impl Receiving {
             Some(Err(error)) => Err(Error::protocol(&error)),
             Some(Ok(frame)) => {
                 if let Ok(piece) = frame.into_data() {
-                    self.intake.push(piece)?;
+                    self.collector.push(piece)?;
                 }
                 Ok(false)
             }
@@ -284,7 +262,7 @@ impl Receiving {
     }
 
     fn finish(mut self) -> Result<Response, Error> {
-        let (body, received) = self.intake.finish()?;
+        let (body, received) = self.collector.finish()?;
         self.response.body = body;
         self.response.body_bytes = received;
         Ok(self.response)
