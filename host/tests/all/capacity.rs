@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Group, Kperf, Target, enter, json};
+use crate::support::{Group, Kperf, Target, enter, json, side_by_side};
 
 /// A search with `http-runner`.
 fn suite(url: &str, load: &str, thresholds: &str) -> String {
@@ -39,27 +39,30 @@ fn held(summary: &serde_json::Value) -> f64 {
 
 #[test]
 fn the_capacity_of_a_server_is_found_within_a_tenth() {
-    enter(Group::Capacity);
-    let search = |seed: u64, slots: usize, millis: u64| {
-        let target = Target::slots(slots, Duration::from_millis(millis), seed);
-        let capacity = slots as f64 * 1000.0 / millis as f64;
-        let load = "start_rate = \"15/s\"\nmax_rate = \"500/s\"\nstep = \"4s\"\nsettle = \"1s\"\nprecision = \"6%\"";
-        let kperf = Kperf::with(&suite(&target.url(), load, &format!("{GOOD}, \"capacity value > 20\"")));
-        let ended = kperf.run();
-        ended.code(0);
-        let summary = kperf.summary();
-        let found = held(&summary);
-        assert!((found / capacity - 1.0).abs() <= 0.1, "{found} for {capacity}: {}", ended.stdout());
-        assert_eq!(summary["verdict"]["outcome"], "pass", "{:#}", summary["verdict"]);
-        let thresholds = summary["thresholds"].as_array().unwrap();
-        assert!(thresholds.iter().all(|it| it["text"] == "capacity value > 20"), "{thresholds:#?}");
-        assert!(ended.stdout().contains("capacity") && ended.stdout().contains("work piles up"), "{}", ended.stdout());
-    };
-    std::thread::scope(|scope| {
-        for (seed, slots, millis) in [(1, 4, 100), (2, 3, 80), (3, 5, 110)] {
-            scope.spawn(move || search(seed, slots, millis));
-        }
-    });
+    side_by_side(
+        Group::Capacity,
+        [(1, 4, 100), (2, 3, 80), (3, 5, 110)],
+        |(seed, slots, millis): (u64, usize, u64)| {
+            let target = Target::slots(slots, Duration::from_millis(millis), seed);
+            let capacity = slots as f64 * 1000.0 / millis as f64;
+            let load =
+                "start_rate = \"15/s\"\nmax_rate = \"500/s\"\nstep = \"4s\"\nsettle = \"1s\"\nprecision = \"6%\"";
+            let kperf = Kperf::with(&suite(&target.url(), load, &format!("{GOOD}, \"capacity value > 20\"")));
+            let ended = kperf.run();
+            ended.code(0);
+            let summary = kperf.summary();
+            let found = held(&summary);
+            assert!((found / capacity - 1.0).abs() <= 0.1, "{found} for {capacity}: {}", ended.stdout());
+            assert_eq!(summary["verdict"]["outcome"], "pass", "{:#}", summary["verdict"]);
+            let thresholds = summary["thresholds"].as_array().unwrap();
+            assert!(thresholds.iter().all(|it| it["text"] == "capacity value > 20"), "{thresholds:#?}");
+            assert!(
+                ended.stdout().contains("capacity") && ended.stdout().contains("work piles up"),
+                "{}",
+                ended.stdout()
+            );
+        },
+    );
 }
 
 /// One rate, a step of two seconds.
@@ -142,14 +145,13 @@ fn a_killed_search_reports_what_it_knew() {
 #[test]
 #[ignore = "takes minutes; runs in .ci/run"]
 fn the_capacity_of_a_simulated_cluster_is_found_within_a_tenth() {
-    enter(Group::Capacity);
     let scenarios = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("scenarios");
     let suite = scenarios.join("capacity.toml");
     // Seven pods: three executors that sleep for 1, 5 and 1 s, and a driver for each and for the whole, of half a second. Each
     // holds its slot while it is scheduled (0.2 s) and started (1 s), too. All of it fifty times faster.
     let held_for = 7.0 * (0.2 + 1.0) + 4.0 * 0.5 + (1.0 + 5.0 + 1.0);
     let capacity = 10.0 / held_for * 50.0;
-    let search = |seed: u64| {
+    side_by_side(Group::Capacity, [1, 2, 3], |seed: u64| {
         let kperf = Kperf::with("");
         let seed = format!("seed={seed}");
         let ended = kperf.call(&["run", suite.to_str().unwrap(), "--out", "out", "--set", &seed]);
@@ -163,11 +165,5 @@ fn the_capacity_of_a_simulated_cluster_is_found_within_a_tenth() {
         };
         let grew = steps.iter().filter(|step| step["outcome"] == "broke" && running(step) > 0.0).count();
         assert!(grew > 0, "{}", ended.stdout());
-    };
-    std::thread::scope(|scope| {
-        for seed in [1, 2, 3] {
-            let search = &search;
-            scope.spawn(move || search(seed));
-        }
     });
 }

@@ -187,7 +187,7 @@ impl CpuClock {
 
     fn count(&mut self) {
         if let Some(entered) = self.entered.take() {
-            self.nanoseconds += self.weight * super::capability::clock::nanoseconds(entered.elapsed());
+            self.nanoseconds += self.weight * crate::duration::nanoseconds(entered.elapsed());
         }
     }
 
@@ -208,7 +208,7 @@ impl CpuClock {
         // The guest is about to wait, which must not count. When it goes on is not seen, but from the second pause on it
         // has run for a tick since.
         if self.ticks > 2 {
-            self.nanoseconds += super::capability::clock::nanoseconds(tick);
+            self.nanoseconds += crate::duration::nanoseconds(tick);
         }
         Tick::Pause
     }

@@ -19,6 +19,7 @@ mod context;
 mod delivery;
 mod description;
 mod description_error;
+mod duration;
 mod engine;
 mod fact;
 mod fault;

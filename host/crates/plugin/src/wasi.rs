@@ -170,7 +170,7 @@ async fn translate(
             name => headers.push((name.to_owned(), value.to_owned())),
         }
     }
-    let timeout = options.and_then(|options| options.first_byte_timeout).map(crate::capability::clock::nanoseconds);
+    let timeout = options.and_then(|options| options.first_byte_timeout).map(crate::duration::nanoseconds);
     Ok(http::Request {
         operation,
         method: parts.method.as_str().to_owned(),

@@ -27,6 +27,9 @@ pub enum Group {
     Mlflow,
 }
 
+/// No group of tests takes that long.
+const LONGEST_WAIT: Duration = Duration::from_secs(20 * 60);
+
 /// Which group runs, and how many tests of it.
 static RUNNING: (Mutex<Option<(Group, usize)>>, Condvar) = (Mutex::new(None), Condvar::new());
 
@@ -52,10 +55,29 @@ pub fn enter(group: Group) {
         place.get_or_insert_with(|| {
             let running = RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner);
             let others = |running: &mut Option<(Group, usize)>| running.is_some_and(|(of, _)| of != group);
-            let mut running = RUNNING.1.wait_while(running, others).unwrap_or_else(PoisonError::into_inner);
+            let waited = RUNNING.1.wait_timeout_while(running, LONGEST_WAIT, others);
+            let (mut running, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            assert!(
+                !waited.timed_out(),
+                "{group:?} waited for {running:?}, which does not end: a thread of one of its own tests?"
+            );
             *running = Some((group, running.map_or(1, |(_, count)| count + 1)));
             Place
         });
+    });
+}
+
+/// Does the work for each input at the same time, in threads that belong to the calling test: they run in its group.
+pub fn side_by_side<T: Send>(group: Group, inputs: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+    enter(group);
+    std::thread::scope(|scope| {
+        for input in inputs {
+            let work = &work;
+            scope.spawn(move || {
+                enter(group);
+                work(input);
+            });
+        }
     });
 }
 

@@ -7,12 +7,8 @@ use wasmtime::component::Accessor;
 
 use super::GuestData;
 use crate::bindings::clock::{Host, HostWithStore};
+use crate::duration::nanoseconds;
 use crate::guest::{self, Guest};
-
-/// Nanoseconds of a duration, for guests.
-pub(crate) fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
 
 impl Host for Guest {
     fn now(&mut self) -> u64 {

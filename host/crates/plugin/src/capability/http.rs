@@ -6,8 +6,8 @@ use wasmtime::AsContextMut as _;
 use wasmtime::component::Accessor;
 
 use super::GuestData;
-use super::clock::nanoseconds;
 use crate::bindings::http::{self as wit, Error, Host, HostWithStore};
+use crate::duration::nanoseconds;
 use crate::guest::{self, Guest};
 use crate::sender::Sender;
 
