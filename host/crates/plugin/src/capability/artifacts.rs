@@ -7,7 +7,7 @@ use wasmtime::component::Accessor;
 
 use super::GuestData;
 use crate::bindings::artifacts::{Host, HostWithStore};
-use crate::guest::Guest;
+use crate::component::guest::Guest;
 
 /// The largest file that a plugin can write or read as a whole, in bytes.
 const LARGEST: u64 = 64 << 20;

@@ -7,8 +7,8 @@ use wasmtime::component::Accessor;
 
 use super::GuestData;
 use crate::bindings::clock::{Host, HostWithStore};
-use crate::duration::nanoseconds;
-use crate::guest::{self, Guest};
+use crate::call::duration::nanoseconds;
+use crate::component::guest::{self, Guest};
 
 impl Host for Guest {
     fn now(&mut self) -> u64 {

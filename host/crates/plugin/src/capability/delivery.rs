@@ -7,11 +7,11 @@ use wasmtime::component::Accessor;
 use super::GuestData;
 use crate::bindings::delivery::{Failure, Host, HostWithStore, Message as WireMessage, Response};
 use crate::bindings::http::{Chunk, Timing};
-use crate::delivery::{Undelivered, deliver};
-use crate::fault::Fault;
-use crate::guest::Guest;
-use crate::outbox::{Message, Piece};
-use crate::services::Services;
+use crate::call::fault::Fault;
+use crate::component::guest::Guest;
+use crate::environment::delivery::{Undelivered, deliver};
+use crate::environment::services::Services;
+use crate::recording::outbox::{Message, Piece};
 
 /// The largest body in bytes.
 const LARGEST: usize = 1 << 20;
@@ -32,8 +32,8 @@ impl<T: 'static> HostWithStore<T> for GuestData {
         let message = kept(&services, message).map_err(|error| failed(&error))?;
         let message = match delivery.outbox.put(message.clone()) {
             Ok(message) => message,
-            Err(crate::outbox::OutboxError::Full) => {
-                return Err(failed(&Undelivered::Refused(crate::outbox::OutboxError::Full.to_string())));
+            Err(crate::recording::outbox::OutboxError::Full) => {
+                return Err(failed(&Undelivered::Refused(crate::recording::outbox::OutboxError::Full.to_string())));
             }
             Err(error) => {
                 // Whoever waits for an alarm does not care for this machine's disk.

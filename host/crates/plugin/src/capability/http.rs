@@ -7,9 +7,9 @@ use wasmtime::component::Accessor;
 
 use super::GuestData;
 use crate::bindings::http::{self as wit, Error, Host, HostWithStore};
-use crate::duration::nanoseconds;
-use crate::guest::{self, Guest};
-use crate::sender::Sender;
+use crate::call::duration::nanoseconds;
+use crate::component::guest::{self, Guest};
+use crate::environment::sender::Sender;
 
 impl Host for Guest {}
 

@@ -1,12 +1,12 @@
 //! What plugins create on their targets, written down before the request leaves.
 
 use crate::bindings::ledger::Host;
-use crate::fault::Fault;
-use crate::guest::Guest;
-use crate::ledger::{LedgerError, ScenarioLedger};
-use crate::services::Services;
-use crate::stopped::Stopped;
-use crate::table::cut;
+use crate::call::fault::Fault;
+use crate::call::stopped::Stopped;
+use crate::component::guest::Guest;
+use crate::environment::services::Services;
+use crate::recording::ledger::{LedgerError, ScenarioLedger};
+use crate::recording::table::cut;
 
 /// The longest kind in bytes; a longer one is cut.
 const LONGEST_KIND: usize = 64;

@@ -1,8 +1,8 @@
 //! Log lines.
 
 use crate::bindings::log::{Host, Level};
-use crate::guest::Guest;
-use crate::log_line;
+use crate::component::guest::Guest;
+use crate::environment::log_line;
 
 impl Host for Guest {
     fn log(&mut self, level: Level, message: String) {

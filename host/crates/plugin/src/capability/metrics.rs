@@ -1,7 +1,7 @@
 //! Samples and checks of the plugin's own.
 
 use crate::bindings::metrics::{Host, Sample};
-use crate::guest::Guest;
+use crate::component::guest::Guest;
 
 /// The longest name of a check in bytes; a longer one is cut.
 const LONGEST_CHECK: usize = 256;

@@ -17,7 +17,7 @@ pub(crate) mod records;
 use wasmtime::component::{HasData, Linker};
 
 use crate::bindings::{self, types};
-use crate::guest::Guest;
+use crate::component::guest::Guest;
 
 /// Tells the bindings that every capability works on the whole of a guest's store data.
 pub(crate) struct GuestData;

@@ -1,7 +1,7 @@
 //! Facts and incidents of the plugin's own.
 
 use crate::bindings::notes::Host;
-use crate::guest::Guest;
+use crate::component::guest::Guest;
 
 impl Host for Guest {
     fn fact(&mut self, key: String, value: String) {

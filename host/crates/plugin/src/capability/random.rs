@@ -5,7 +5,7 @@ use wasmtime::component::Access;
 
 use super::GuestData;
 use crate::bindings::random::{Host, HostWithStore};
-use crate::guest::{self, Guest};
+use crate::component::guest::{self, Guest};
 
 /// The most bytes at once.
 const MOST: u32 = 64 << 10;

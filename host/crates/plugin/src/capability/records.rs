@@ -1,7 +1,7 @@
 //! Rows about single things.
 
 use crate::bindings::records::{Host, Value};
-use crate::guest::Guest;
+use crate::component::guest::Guest;
 
 impl Host for Guest {
     fn append(&mut self, table: String, row: Vec<Value>) {

@@ -13,11 +13,11 @@ use kperf_http::{Body, Origin, Redirects, Timing};
 use tokio::task::JoinHandle;
 
 use crate::bindings::http::{self as wit, BodyMode, Error, StatusRange};
-use crate::fault::Fault;
-use crate::http_target::Target;
-use crate::secret::Credential;
-use crate::series::Sent;
-use crate::services::Services;
+use crate::call::fault::Fault;
+use crate::environment::http_target::Target;
+use crate::environment::secret::Credential;
+use crate::environment::services::Services;
+use crate::recording::series::Sent;
 
 /// The longest name of an operation in bytes: it is a tag's value.
 const LONGEST_OPERATION: usize = 128;
@@ -169,7 +169,7 @@ impl Sender {
         let invalid = |error: &dyn std::fmt::Display| Error::Invalid(format!("the url can't be sent to: {error}"));
         if url.is_empty() || (url.starts_with('/') && !url.starts_with("//")) {
             let Some(origin) = &target.origin else {
-                return Err(Error::Denied(crate::grants::Denied::NoTarget.to_string()));
+                return Err(Error::Denied(crate::environment::grants::Denied::NoTarget.to_string()));
             };
             let path = match (target.prefix.as_str(), url) {
                 ("", url) if url.is_empty() => "/".to_owned(),
@@ -187,7 +187,7 @@ impl Sender {
         if !grants.permits(&uri) {
             let place = uri.authority().map_or("", |authority| authority.as_str());
             let place = place.rsplit_once('@').map_or(place, |(_, host)| host);
-            return Err(Error::Denied(crate::grants::Denied::Host(place.to_owned()).to_string()));
+            return Err(Error::Denied(crate::environment::grants::Denied::Host(place.to_owned()).to_string()));
         }
         let origin = self.services.worker.http.origin(&uri).map_err(refusal)?;
         let path = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
@@ -342,7 +342,7 @@ fn refusal(error: kperf_http::Error) -> Error {
     let _ = write!(text, "{error}");
     match error {
         kperf_http::Error::Invalid(_) => Error::Invalid(text),
-        kperf_http::Error::Denied(place) => Error::Denied(crate::grants::Denied::Host(place).to_string()),
+        kperf_http::Error::Denied(place) => Error::Denied(crate::environment::grants::Denied::Host(place).to_string()),
         kperf_http::Error::Connect(_) => Error::Connect(text),
         kperf_http::Error::Tls(_) => Error::Tls(text),
         kperf_http::Error::Timeout { .. } => Error::Timeout(text),

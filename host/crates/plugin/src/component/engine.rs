@@ -10,9 +10,9 @@ use std::time::Duration;
 use wasmtime::Config;
 use wasmtime::component::Linker;
 
-use crate::cache::{CacheError, CompileCache};
 use crate::capability;
-use crate::guest::{self, Guest};
+use crate::component::cache::{CacheError, CompileCache};
+use crate::component::guest::{self, Guest};
 
 /// How often the engine's epoch moves. A guest is interrupted at such a tick at the earliest, so this bounds both how
 /// long a spinning guest keeps the other work of its thread waiting and how exactly `limits.cpu` is held.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kperf_metrics::Fact;
 use parking_lot::Mutex;
 
-use crate::series::is_key;
+use crate::recording::series::is_key;
 
 /// The longest key in bytes.
 const LONGEST_KEY: usize = 64;

@@ -10,10 +10,10 @@ use wasmtime::{CallHook, StoreContextMut};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::limits::Limiter;
-use crate::random::Stream;
-use crate::services::Services;
-use crate::wasi;
+use crate::component::wasi;
+use crate::environment::limits::Limiter;
+use crate::environment::random::Stream;
+use crate::environment::services::Services;
 
 /// See the module.
 pub(crate) struct Guest {
@@ -187,7 +187,7 @@ impl CpuClock {
 
     fn count(&mut self) {
         if let Some(entered) = self.entered.take() {
-            self.nanoseconds += self.weight * crate::duration::nanoseconds(entered.elapsed());
+            self.nanoseconds += self.weight * crate::call::duration::nanoseconds(entered.elapsed());
         }
     }
 
@@ -208,7 +208,7 @@ impl CpuClock {
         // The guest is about to wait, which must not count. When it goes on is not seen, but from the second pause on it
         // has run for a tick since.
         if self.ticks > 2 {
-            self.nanoseconds += crate::duration::nanoseconds(tick);
+            self.nanoseconds += crate::call::duration::nanoseconds(tick);
         }
         Tick::Pause
     }

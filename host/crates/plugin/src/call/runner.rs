@@ -12,17 +12,17 @@ use kperf_metrics::{CheckOutcome, PreflightCheck};
 use crate::bindings::runner::RunnerPre;
 use crate::bindings::runner::exports::kperf::plugin::runner_api::{Guest as Exported, Scenario};
 use crate::bindings::types;
-use crate::call::{self, CallError};
-use crate::context::{Isolation, PluginContext, WorkerContext};
-use crate::fault::Fault;
-use crate::group::{Answer, Group, GroupSpec};
-use crate::guest::Guest;
-use crate::inspect::World;
-use crate::iteration_outcome::IterationOutcome;
-use crate::ledger::LedgerEntry;
-use crate::load::{Exports, Plugin};
-use crate::services::Services;
-use crate::stopped::Stopped;
+use crate::call::bounded::{self, CallError};
+use crate::call::fault::Fault;
+use crate::call::group::{Answer, Group, GroupSpec};
+use crate::call::iteration_outcome::IterationOutcome;
+use crate::call::stopped::Stopped;
+use crate::component::guest::Guest;
+use crate::component::inspect::World;
+use crate::component::load::{Exports, Plugin};
+use crate::environment::context::{Isolation, PluginContext, WorkerContext};
+use crate::environment::services::Services;
+use crate::recording::ledger::LedgerEntry;
 
 /// So many instances in a row may fail before the scenario is given up.
 const FAILURES: u32 = 10;
@@ -225,14 +225,14 @@ impl Runner {
         limit: Duration,
         call: impl AsyncFnOnce(&Exported, &wasmtime::component::Accessor<Guest>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
-        let mut store = call::store(self.plugin.engine(), &self.services);
-        let plugin = call::limited(&mut store, self.services.plugin.limits.call, async |store| {
+        let mut store = bounded::store(self.plugin.engine(), &self.services);
+        let plugin = bounded::limited(&mut store, self.services.plugin.limits.call, async |store| {
             self.pre.instantiate_async(store).await
         });
         let plugin = plugin.await?;
         let exports = plugin.kperf_plugin_runner_api();
-        call::limited(&mut store, limit, async |store| {
-            store.run_concurrent(async |accessor| call::attended(accessor, call(exports, accessor)).await).await?
+        bounded::limited(&mut store, limit, async |store| {
+            store.run_concurrent(async |accessor| bounded::attended(accessor, call(exports, accessor)).await).await?
         })
         .await
     }

@@ -1,7 +1,7 @@
 //! Log lines of plugins, redacted, cut and counted.
 
 use crate::bindings::log::Level;
-use crate::services::Services;
+use crate::environment::services::Services;
 
 /// The longest line in bytes; what is beyond is cut.
 const LONGEST: usize = 4096;

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use http::{HeaderMap, HeaderValue, header};
 use kperf_http::Origin;
 
-use crate::context::{PluginContext, WorkerContext};
+use crate::environment::context::{PluginContext, WorkerContext};
 
 /// Everything about requests that does not change from one to the next; made with the first one.
 #[derive(Debug, Default)]

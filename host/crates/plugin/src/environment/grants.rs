@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Uri;
 use rustc_hash::FxHashMap;
 
-use crate::secret::Credential;
+use crate::environment::secret::Credential;
 
 /// A host and port that a plugin may send requests to, over `http` or `https`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -17,10 +17,10 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::bindings::http::{self, BodyMode, Chunk};
 use crate::bindings::log::Level;
-use crate::log_line;
-use crate::random::Stream;
-use crate::sender::Sender;
-use crate::services::Services;
+use crate::environment::log_line;
+use crate::environment::random::Stream;
+use crate::environment::sender::Sender;
+use crate::environment::services::Services;
 
 /// The header in which a guest that speaks `wasi:http` names the operation.
 const OPERATION: &str = "x-kperf-operation";
@@ -170,7 +170,7 @@ async fn translate(
             name => headers.push((name.to_owned(), value.to_owned())),
         }
     }
-    let timeout = options.and_then(|options| options.first_byte_timeout).map(crate::duration::nanoseconds);
+    let timeout = options.and_then(|options| options.first_byte_timeout).map(crate::call::duration::nanoseconds);
     Ok(http::Request {
         operation,
         method: parts.method.as_str().to_owned(),

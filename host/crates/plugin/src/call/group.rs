@@ -32,13 +32,13 @@ use wasmtime::{AsContextMut as _, Store};
 use crate::bindings::runner::RunnerPre;
 use crate::bindings::runner::exports::kperf::plugin::runner_api::{Iteration, Scenario};
 use crate::bindings::types::Failure;
-use crate::call::{self, CallError};
-use crate::engine::Engine;
-use crate::fault::Fault;
-use crate::guest::{Call, Guest};
-use crate::iteration_outcome::IterationOutcome;
-use crate::random::Stream;
-use crate::services::Services;
+use crate::call::bounded::{self, CallError};
+use crate::call::fault::Fault;
+use crate::call::iteration_outcome::IterationOutcome;
+use crate::component::engine::Engine;
+use crate::component::guest::{Call, Guest};
+use crate::environment::random::Stream;
+use crate::environment::services::Services;
 
 /// How long an abandoned call may go on before its instance is thought to be stuck.
 const GRACE: Duration = Duration::from_secs(5);
@@ -211,7 +211,7 @@ impl Drop for Ending {
 async fn drive(spec: Rc<GroupSpec>, ending: Ending) {
     let group = &*ending.0;
     let services = &spec.services;
-    let mut store = call::store(&spec.engine, services);
+    let mut store = bounded::store(&spec.engine, services);
     let iterate = match open(&spec, &mut store).await {
         Ok(iterate) => iterate,
         Err(error) => {
@@ -226,7 +226,7 @@ async fn drive(spec: Rc<GroupSpec>, ending: Ending) {
         }
     };
     let served = store.run_concurrent(async |accessor| serve(&spec, group, accessor, iterate).await).await;
-    call::settle(&mut store);
+    bounded::settle(&mut store);
     if let Err(error) = served.and_then(|served| served) {
         blame(&spec, group, &mut store, &error);
     }
@@ -236,13 +236,13 @@ async fn drive(spec: Rc<GroupSpec>, ending: Ending) {
 async fn open(spec: &GroupSpec, store: &mut Store<Guest>) -> Result<Iterate, CallError> {
     let services = &spec.services;
     let limit = services.plugin.limits.call;
-    let plugin = call::limited(store, limit, async |store| spec.pre.instantiate_async(store).await).await?;
+    let plugin = bounded::limited(store, limit, async |store| spec.pre.instantiate_async(store).await).await?;
     let exports = plugin.kperf_plugin_runner_api();
     let (scenario, state) = (spec.scenario.clone(), spec.state.to_vec());
-    let opened = call::limited(store, limit, async |store| {
+    let opened = bounded::limited(store, limit, async |store| {
         store
             .run_concurrent(async |accessor| {
-                call::attended(accessor, exports.call_open(accessor, scenario, state)).await
+                bounded::attended(accessor, exports.call_open(accessor, scenario, state)).await
             })
             .await?
     })
@@ -324,9 +324,9 @@ fn start(
 
 /// The instance is lost. The call that was on the stack gets the fault, the others are counted as lost with it.
 fn blame(spec: &GroupSpec, group: &Group, store: &mut Store<Guest>, error: &wasmtime::Error) {
-    let CallError::Fault { fault, message } = call::diagnose(store, error) else { return };
+    let CallError::Fault { fault, message } = bounded::diagnose(store, error) else { return };
     spec.failures.set(spec.failures.get() + 1);
-    let task = crate::guest::caller(store.as_context_mut());
+    let task = crate::component::guest::caller(store.as_context_mut());
     let guilty = task.and_then(|task| group.running.borrow_mut().remove(&task));
     spec.services.fault(fault, 1, &message);
     let others = match guilty {

@@ -9,14 +9,14 @@ use kperf_metrics::{DeliveryChange, MetricDef, Registry, Shard, Tags};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
-use crate::fact::Facts;
-use crate::fault::Incidents;
-use crate::grants::Grants;
-use crate::ledger::ScenarioLedger;
-use crate::limits::Limits;
-use crate::outbox::Outbox;
-use crate::record::Records;
-use crate::secret::Redactor;
+use crate::call::fault::Incidents;
+use crate::environment::grants::Grants;
+use crate::environment::limits::Limits;
+use crate::environment::secret::Redactor;
+use crate::recording::fact::Facts;
+use crate::recording::ledger::ScenarioLedger;
+use crate::recording::outbox::Outbox;
+use crate::recording::record::Records;
 
 /// What one thread lends to the plugins that run on it. Cheap to clone.
 #[derive(Clone)]

@@ -8,15 +8,15 @@ use kperf_metrics::{Record, Shard};
 use parking_lot::Mutex;
 
 use crate::bindings::records::Value;
-use crate::context::{PluginContext, WorkerContext};
-use crate::description::Description;
-use crate::fault::{Fault, IncidentCounter};
-use crate::http_target::PreparedTarget;
-use crate::limits::Meter;
-use crate::random::Stream;
-use crate::series::{SeriesBook, Unrecorded};
-use crate::stopped::Stopped;
-use crate::table::{self, Table};
+use crate::call::fault::{Fault, IncidentCounter};
+use crate::call::stopped::Stopped;
+use crate::component::description::Description;
+use crate::environment::context::{PluginContext, WorkerContext};
+use crate::environment::http_target::PreparedTarget;
+use crate::environment::limits::Meter;
+use crate::environment::random::Stream;
+use crate::recording::series::{SeriesBook, Unrecorded};
+use crate::recording::table::{self, Table};
 
 /// The longest message of an incident in bytes; what is beyond is cut.
 const LONGEST_MESSAGE: usize = 4096;

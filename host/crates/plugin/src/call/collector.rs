@@ -7,13 +7,13 @@ use wasmtime::Store;
 use crate::bindings::collector::exports::kperf::plugin::collector_api::{self, Collection, Guest as Exported};
 use crate::bindings::collector::{self, CollectorPre};
 use crate::bindings::types::Failure;
-use crate::call::{self, CallError};
-use crate::context::{PluginContext, WorkerContext};
-use crate::guest::Guest;
-use crate::inspect::World;
-use crate::load::{Exports, Plugin};
-use crate::runner::WrongWorld;
-use crate::services::Services;
+use crate::call::bounded::{self, CallError};
+use crate::call::runner::WrongWorld;
+use crate::component::guest::Guest;
+use crate::component::inspect::World;
+use crate::component::load::{Exports, Plugin};
+use crate::environment::context::{PluginContext, WorkerContext};
+use crate::environment::services::Services;
 
 /// The time in which a scenario made load, in nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,10 +107,10 @@ impl Collector {
                 target: context.target.clone(),
                 run: context.run.clone(),
             };
-            let mut store = call::store(self.plugin.engine(), &self.services);
+            let mut store = bounded::store(self.plugin.engine(), &self.services);
             let limit = context.limits.call;
             let plugin =
-                call::limited(&mut store, limit, async |store| self.pre.instantiate_async(store).await).await?;
+                bounded::limited(&mut store, limit, async |store| self.pre.instantiate_async(store).await).await?;
             let exports = plugin.kperf_plugin_collector_api();
             let started = bounded(&mut store, &self.services, exports, async |exports, accessor| {
                 exports.call_start(accessor, collection).await
@@ -118,7 +118,7 @@ impl Collector {
             started.await?.map_err(|failure| CallError::failed(&self.services, &failure))?;
             return Ok(self.instance.insert((store, plugin)));
         }
-        self.instance.as_mut().ok_or_else(call::gone)
+        self.instance.as_mut().ok_or_else(bounded::gone)
     }
 
     async fn call(
@@ -142,8 +142,8 @@ async fn bounded<R>(
     exports: &Exported,
     call: impl AsyncFnOnce(&Exported, &wasmtime::component::Accessor<Guest>) -> wasmtime::Result<R>,
 ) -> Result<R, CallError> {
-    call::limited(store, services.plugin.limits.call, async |store| {
-        store.run_concurrent(async |accessor| call::attended(accessor, call(exports, accessor)).await).await?
+    bounded::limited(store, services.plugin.limits.call, async |store| {
+        store.run_concurrent(async |accessor| bounded::attended(accessor, call(exports, accessor)).await).await?
     })
     .await
 }

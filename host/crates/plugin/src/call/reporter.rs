@@ -10,14 +10,14 @@ use crate::bindings::reporter::exports::kperf::plugin::reporter_api::{
 };
 use crate::bindings::reporter::{self, ReporterPre};
 use crate::bindings::types::{self, Failure};
-use crate::call::{self, CallError};
-use crate::context::{PluginContext, WorkerContext};
-use crate::guest::Guest;
-use crate::inspect::World;
-use crate::load::{Exports, Plugin};
-use crate::runner::WrongWorld;
-use crate::services::Services;
-use crate::unit::wire_unit;
+use crate::call::bounded::{self, CallError};
+use crate::call::runner::WrongWorld;
+use crate::component::guest::Guest;
+use crate::component::inspect::World;
+use crate::component::load::{Exports, Plugin};
+use crate::component::unit::wire_unit;
+use crate::environment::context::{PluginContext, WorkerContext};
+use crate::environment::services::Services;
 
 /// Something that happened, for reporters.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,10 +120,10 @@ impl Reporter {
                 run: context.run.clone(),
                 suite: context.suite.clone(),
             };
-            let mut store = call::store(self.plugin.engine(), &self.services);
+            let mut store = bounded::store(self.plugin.engine(), &self.services);
             let limit = context.limits.call;
             let plugin =
-                call::limited(&mut store, limit, async |store| self.pre.instantiate_async(store).await).await?;
+                bounded::limited(&mut store, limit, async |store| self.pre.instantiate_async(store).await).await?;
             let exports = plugin.kperf_plugin_reporter_api();
             let started = bounded(&mut store, &self.services, exports, async |exports, accessor| {
                 exports.call_start(accessor, reporting).await
@@ -131,7 +131,7 @@ impl Reporter {
             started.await?.map_err(|failure| CallError::failed(&self.services, &failure))?;
             return Ok(self.instance.insert((store, plugin)));
         }
-        self.instance.as_mut().ok_or_else(call::gone)
+        self.instance.as_mut().ok_or_else(bounded::gone)
     }
 
     async fn call(
@@ -155,8 +155,8 @@ async fn bounded<R>(
     exports: &Exported,
     call: impl AsyncFnOnce(&Exported, &wasmtime::component::Accessor<Guest>) -> wasmtime::Result<R>,
 ) -> Result<R, CallError> {
-    call::limited(store, services.plugin.limits.call, async |store| {
-        store.run_concurrent(async |accessor| call::attended(accessor, call(exports, accessor)).await).await?
+    bounded::limited(store, services.plugin.limits.call, async |store| {
+        store.run_concurrent(async |accessor| bounded::attended(accessor, call(exports, accessor)).await).await?
     })
     .await
 }

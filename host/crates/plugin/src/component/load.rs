@@ -12,18 +12,18 @@ use crate::bindings::collector::CollectorPre;
 use crate::bindings::reporter::ReporterPre;
 use crate::bindings::runner::RunnerPre;
 use crate::bindings::types;
-use crate::cache;
-use crate::call::{self, CallError};
-use crate::context::{PluginContext, WorkerContext};
-use crate::description::Description;
-use crate::description_error::DescriptionError;
-use crate::engine::Engine;
-use crate::fact::Facts;
-use crate::fault::{Fault, Incidents};
-use crate::guest::Guest;
-use crate::inspect::{InspectError, Inspection, World};
-use crate::record::Records;
-use crate::services::Services;
+use crate::call::bounded::{self, CallError};
+use crate::call::fault::{Fault, Incidents};
+use crate::component::cache;
+use crate::component::description::Description;
+use crate::component::description_error::DescriptionError;
+use crate::component::engine::Engine;
+use crate::component::guest::Guest;
+use crate::component::inspect::{InspectError, Inspection, World};
+use crate::environment::context::{PluginContext, WorkerContext};
+use crate::environment::services::Services;
+use crate::recording::fact::Facts;
+use crate::recording::record::Records;
 
 /// Why a plugin can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -150,23 +150,23 @@ impl std::fmt::Debug for Plugin {
 /// Asks a plugin what it is, in an instance of its own and without any capability.
 async fn describe(engine: &Engine, world: &Exports) -> Result<types::Description, CallError> {
     let services = Services::incapable(nowhere());
-    let mut store = call::store(engine, &services);
+    let mut store = bounded::store(engine, &services);
     let (store, limit) = (&mut store, services.plugin.limits.call);
     match world {
         Exports::Runner(pre) => {
-            let plugin = call::limited(store, limit, async |store| pre.instantiate_async(store).await).await?;
+            let plugin = bounded::limited(store, limit, async |store| pre.instantiate_async(store).await).await?;
             let exports = plugin.kperf_plugin_runner_api();
-            call::limited(store, limit, async |store| exports.call_describe(store).await).await
+            bounded::limited(store, limit, async |store| exports.call_describe(store).await).await
         }
         Exports::Collector(pre) => {
-            let plugin = call::limited(store, limit, async |store| pre.instantiate_async(store).await).await?;
+            let plugin = bounded::limited(store, limit, async |store| pre.instantiate_async(store).await).await?;
             let exports = plugin.kperf_plugin_collector_api();
-            call::limited(store, limit, async |store| exports.call_describe(store).await).await
+            bounded::limited(store, limit, async |store| exports.call_describe(store).await).await
         }
         Exports::Reporter(pre) => {
-            let plugin = call::limited(store, limit, async |store| pre.instantiate_async(store).await).await?;
+            let plugin = bounded::limited(store, limit, async |store| pre.instantiate_async(store).await).await?;
             let exports = plugin.kperf_plugin_reporter_api();
-            call::limited(store, limit, async |store| exports.call_describe(store).await).await
+            bounded::limited(store, limit, async |store| exports.call_describe(store).await).await
         }
     }
 }
@@ -183,7 +183,7 @@ fn nowhere() -> (WorkerContext, PluginContext) {
         epoch: Instant::now(),
         stop: watch::channel(false).1,
         incidents: Incidents::channel().0,
-        redactor: crate::secret::Redactor::default(),
+        redactor: crate::environment::secret::Redactor::default(),
         seed: 0,
     };
     (worker, PluginContext { name: "describe".into(), ..PluginContext::default() })

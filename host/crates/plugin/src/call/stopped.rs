@@ -1,6 +1,6 @@
 //! A capability that ends the call of the guest that used it.
 
-use crate::fault::Fault;
+use crate::call::fault::Fault;
 
 /// A capability that ends the guest's call: going on would do harm.
 #[derive(Debug, thiserror::Error)]

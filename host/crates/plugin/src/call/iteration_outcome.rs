@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::fault::Fault;
+use crate::call::fault::Fault;
 
 /// How an iteration ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

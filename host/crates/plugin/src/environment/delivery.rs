@@ -12,11 +12,11 @@ use kperf_metrics::DeliveryChange;
 use tokio::sync::watch;
 
 use crate::bindings::http::{BodyMode, Chunk, Error, Request};
-use crate::context::{Delivery, PluginContext, WorkerContext};
-use crate::description::Description;
-use crate::outbox::{DeliveryState, Message, Piece};
-use crate::sender::Sender;
-use crate::services::Services;
+use crate::component::description::Description;
+use crate::environment::context::{Delivery, PluginContext, WorkerContext};
+use crate::environment::sender::Sender;
+use crate::environment::services::Services;
+use crate::recording::outbox::{DeliveryState, Message, Piece};
 
 /// The longest try. A service that does not answer must not use up the time of all tries.
 const TRY: Duration = Duration::from_secs(10);

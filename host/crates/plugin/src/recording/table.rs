@@ -4,10 +4,10 @@ use kperf_metrics::{Cell, Unit};
 
 use crate::bindings::records::Value;
 use crate::bindings::types;
-use crate::description_error::DescriptionError;
-use crate::secret::Redactor;
-use crate::series::is_key;
-use crate::unit::unit;
+use crate::component::description_error::DescriptionError;
+use crate::component::unit::unit;
+use crate::environment::secret::Redactor;
+use crate::recording::series::is_key;
 
 /// What the cells of a column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,7 +218,7 @@ pub(crate) fn cut(text: &str, longest: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
+    use crate::environment::secret::Secret;
 
     fn column(name: &str, of: types::ColumnType) -> types::Column {
         types::Column { name: name.into(), of, unit: types::Unit::None, description: String::new() }

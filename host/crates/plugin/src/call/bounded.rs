@@ -8,11 +8,11 @@ use wasmtime::component::Accessor;
 use wasmtime::{Store, Trap, UpdateDeadline, WasmBacktrace};
 
 use crate::bindings::types::Failure;
-use crate::engine::{BACKTRACE, Engine, TICK};
-use crate::fault::Fault;
-use crate::guest::{Guest, Tick};
-use crate::services::Services;
-use crate::stopped::Stopped;
+use crate::call::fault::Fault;
+use crate::call::stopped::Stopped;
+use crate::component::engine::{BACKTRACE, Engine, TICK};
+use crate::component::guest::{Guest, Tick};
+use crate::environment::services::Services;
 
 /// How long a guest that runs on and on has to wait after each tick, so that the others of its thread go on.
 const PAUSE: Duration = Duration::from_millis(1);

@@ -4,10 +4,10 @@ use kperf_metrics::{MetricDef, MetricKind};
 use serde_json::Value;
 
 use crate::bindings::types;
-use crate::description_error::DescriptionError;
-use crate::series::is_key;
-use crate::table::{self, Table};
-use crate::unit::unit;
+use crate::component::description_error::DescriptionError;
+use crate::component::unit::unit;
+use crate::recording::series::is_key;
+use crate::recording::table::{self, Table};
 
 /// What a plugin is and offers.
 #[derive(Debug, Clone, Default, PartialEq)]
