@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kperf_native::{CALL_LIMIT, Collection, LOAD_LIMIT, Plugin, Sink};
+use kperf_native::{CALL_LIMIT, Collection, LOAD_LIMIT, Observations, Plugin};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -34,22 +34,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         run: "try".to_owned(),
         folder: ".".to_owned(),
     };
-    let (mut session, sink) = plugin.start(collection, CALL_LIMIT)?;
-    show(&sink);
+    let (mut session, observations) = plugin.start(collection, CALL_LIMIT)?;
+    show(&observations);
     for look in 1..=3 {
         std::thread::sleep(Duration::from_secs(1));
-        let (result, sink) = session.collect();
+        let (result, observations) = session.collect();
         println!("\nlook {look}: {result:?}");
-        show(&sink);
+        show(&observations);
     }
     Ok(())
 }
 
-fn show(sink: &Sink) {
-    for (level, line) in &sink.lines {
+fn show(observations: &Observations) {
+    for (level, line) in &observations.lines {
         println!("  {level:?}: {line}");
     }
-    for sample in &sink.samples {
+    for sample in &observations.samples {
         println!("  {} {:?} {}", sample.metric, sample.tags, sample.value);
     }
 }

@@ -46,7 +46,7 @@ impl Description {
     /// Reads and checks a description.
     pub(crate) fn read(json: &str) -> Result<Self, DescriptionError> {
         let read: Self = serde_json::from_str(json).map_err(|error| DescriptionError(error.to_string()))?;
-        read.check().map_err(DescriptionError)?;
+        read.check()?;
         Ok(read)
     }
 
@@ -56,32 +56,33 @@ impl Description {
         self.modes.iter().find(|mode| mode.name == name)
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), DescriptionError> {
+        let wrong = |message: String| Err(DescriptionError(message));
         let named = self.name.starts_with(|c: char| c.is_ascii_lowercase())
             && self.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !named {
-            return Err(format!("the name `{}` does not match [a-z][a-z0-9-]*", self.name));
+            return wrong(format!("the name `{}` does not match [a-z][a-z0-9-]*", self.name));
         }
         if self.modes.is_empty() {
-            return Err("it offers no mode".to_owned());
+            return wrong("it offers no mode".to_owned());
         }
         for (at, mode) in self.modes.iter().enumerate() {
             if mode.name.is_empty() || self.modes.iter().take(at).any(|known| known.name == mode.name) {
-                return Err(format!("the mode `{}` has no name or is there twice", mode.name));
+                return wrong(format!("the mode `{}` has no name or is there twice", mode.name));
             }
             if !mode.schema.is_object() {
-                return Err(format!("the parameters of mode `{}` are no JSON Schema of an object", mode.name));
+                return wrong(format!("the parameters of mode `{}` are no JSON Schema of an object", mode.name));
             }
         }
         for (at, metric) in self.metrics.iter().enumerate() {
             let name = &*metric.name;
             if !is_key(name) || name.len() > LONGEST_METRIC {
-                return Err(format!(
+                return wrong(format!(
                     "the metric name `{name}` does not match [a-z_][a-z0-9_]* with at most {LONGEST_METRIC} characters"
                 ));
             }
             if self.metrics.iter().take(at).any(|known| *known.name == *name) {
-                return Err(format!("the metric `{name}` is declared twice"));
+                return wrong(format!("the metric `{name}` is declared twice"));
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::description::DescriptionError;
-use crate::{Collection, Collector, Failure, Kind, Level, LoadError, Sample, Sink};
+use crate::{Collection, Collector, Failure, Kind, Level, LoadError, Observations, Sample};
 
 /// `KPERF_COLLECTOR_VERSION`.
 const VERSION: u32 = 1;
@@ -135,7 +135,7 @@ fn load(path: &Path, content: &[u8]) -> Result<libloading::Library, LoadError> {
 }
 
 impl Kind for Library {
-    fn start(&self, collection: &Collection, sink: &mut Sink) -> Result<Box<dyn Collector>, Failure> {
+    fn start(&self, collection: &Collection, observations: &mut Observations) -> Result<Box<dyn Collector>, Failure> {
         let parameters: serde_json::Value = serde_json::from_str(&collection.parameters).unwrap_or_default();
         let text = json!({
             "name": collection.name,
@@ -148,26 +148,26 @@ impl Kind for Library {
         let text = CString::new(text.to_string()).map_err(|error| Failure::Failed(error.to_string()))?;
         let mut state = std::ptr::null_mut();
         // SAFETY: a function of a loaded library, called as the header says: the text and `state` live through the call.
-        call(sink, |host| unsafe { (self.start)(text.as_ptr(), host, &raw mut state) })?;
+        call(observations, |host| unsafe { (self.start)(text.as_ptr(), host, &raw mut state) })?;
         Ok(Box::new(Foreign { library: *self, state }))
     }
 }
 
-/// A collector that a library has started. It stays on its session's thread, as raw pointers do.
+/// A collector that a library has started. It stays on its own thread, as raw pointers do.
 struct Foreign {
     library: Library,
     state: *mut c_void,
 }
 
 impl Collector for Foreign {
-    fn collect(&mut self, sink: &mut Sink) -> Result<(), Failure> {
+    fn collect(&mut self, observations: &mut Observations) -> Result<(), Failure> {
         // SAFETY: a function of a loaded library, called as the header says, with the state that it gave.
-        call(sink, |host| unsafe { (self.library.collect)(self.state, host) })
+        call(observations, |host| unsafe { (self.library.collect)(self.state, host) })
     }
 
-    fn finish(&mut self, start: u64, end: u64, sink: &mut Sink) -> Result<(), Failure> {
+    fn finish(&mut self, start: u64, end: u64, observations: &mut Observations) -> Result<(), Failure> {
         // SAFETY: as in `collect`.
-        call(sink, |host| unsafe { (self.library.finish)(self.state, host, start, end) })
+        call(observations, |host| unsafe { (self.library.finish)(self.state, host, start, end) })
     }
 }
 
@@ -180,13 +180,13 @@ impl Drop for Foreign {
 
 /// What stands behind `context` during a call.
 struct Context<'a> {
-    sink: &'a mut Sink,
+    observations: &'a mut Observations,
     reason: Option<String>,
 }
 
 /// Makes a call and reads what it returned.
-fn call(sink: &mut Sink, make: impl FnOnce(*const RawHost) -> i32) -> Result<(), Failure> {
-    let mut context = Context { sink, reason: None };
+fn call(observations: &mut Observations, make: impl FnOnce(*const RawHost) -> i32) -> Result<(), Failure> {
+    let mut context = Context { observations, reason: None };
     let host = RawHost { context: (&raw mut context).cast(), sample, log, reason };
     let code = make(&raw const host);
     if code == OK {
@@ -231,7 +231,7 @@ extern "C" fn sample(
     let text = |text| unsafe { text_of(text) }.unwrap_or_default();
     let tags = tags.iter().map(|tag| (text(tag.key), text(tag.value))).collect();
     let unix_ns = (unix_ns != 0).then_some(unix_ns);
-    context.sink.sample(Sample { metric: text(metric), tags, value, unix_ns });
+    context.observations.sample(Sample { metric: text(metric), tags, value, unix_ns });
 }
 
 extern "C" fn log(context: *mut c_void, level: u32, message: *const c_char) {
@@ -245,7 +245,7 @@ extern "C" fn log(context: *mut c_void, level: u32, message: *const c_char) {
     };
     // SAFETY: a text of the library that is valid during this call.
     if let Some(text) = unsafe { text_of(message) } {
-        context.sink.line(level, text);
+        context.observations.line(level, text);
     }
 }
 

@@ -1,7 +1,7 @@
 //! kperf-native: collectors outside the sandbox.
 //!
 //! In come the name of a collector that is part of kperf, or a shared library and its digest; out come a [`Plugin`] with its
-//! [`Description`], and, once started, a [`Session`] that takes observations. Whatever a collector does, the session answers
+//! [`Description`], and, once started, a [`CollectorThread`] that takes observations. Whatever a collector does, it answers
 //! within its deadline. That is all that can be promised of code that shares the process: a crash is not survived.
 //!
 //! The C interface is `include/kperf_collector.h`; everything unsafe is in `foreign`. This crate must not know suites, or what
@@ -11,18 +11,18 @@ mod builtin;
 mod description;
 mod foreign;
 mod nvml;
+mod observations;
 mod plugin;
-mod session;
-mod sink;
 mod system;
+mod thread;
 
 use std::time::Duration;
 
 pub use builtin::names;
 pub use description::{Description, DescriptionError, Mode};
+pub use observations::{Level, Observations, Sample};
 pub use plugin::{LoadError, Plugin};
-pub use session::Session;
-pub use sink::{Level, Sample, Sink};
+pub use thread::CollectorThread;
 
 /// How long a library may take to be loaded and to describe itself.
 pub const LOAD_LIMIT: Duration = Duration::from_secs(10);
@@ -79,17 +79,17 @@ impl Failure {
     }
 }
 
-/// A collector at work, on its session's thread.
+/// A collector at work, on its own thread.
 pub(crate) trait Collector {
     /// Takes one observation.
-    fn collect(&mut self, sink: &mut Sink) -> Result<(), Failure>;
+    fn collect(&mut self, observations: &mut Observations) -> Result<(), Failure>;
 
     /// Takes what can only be had afterwards, for the time in which load ran: nanoseconds since the Unix epoch.
-    fn finish(&mut self, start: u64, end: u64, sink: &mut Sink) -> Result<(), Failure>;
+    fn finish(&mut self, start: u64, end: u64, observations: &mut Observations) -> Result<(), Failure>;
 }
 
 /// What makes collectors of one kind.
 pub(crate) trait Kind: Send + Sync {
     /// Prepares one.
-    fn start(&self, collection: &Collection, sink: &mut Sink) -> Result<Box<dyn Collector>, Failure>;
+    fn start(&self, collection: &Collection, observations: &mut Observations) -> Result<Box<dyn Collector>, Failure>;
 }

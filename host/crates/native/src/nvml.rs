@@ -6,7 +6,7 @@ use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::error::NvmlError;
 use serde::Deserialize;
 
-use crate::{Collection, Collector, Failure, Kind, Level, Sink};
+use crate::{Collection, Collector, Failure, Kind, Level, Observations};
 
 /// What it says of itself.
 pub(crate) const DESCRIPTION: &str = concat!(
@@ -40,7 +40,7 @@ struct Parameters {
 pub(crate) struct Nvml;
 
 impl Kind for Nvml {
-    fn start(&self, collection: &Collection, sink: &mut Sink) -> Result<Box<dyn Collector>, Failure> {
+    fn start(&self, collection: &Collection, observations: &mut Observations) -> Result<Box<dyn Collector>, Failure> {
         let wanted: Parameters =
             serde_json::from_str(&collection.parameters).map_err(|error| Failure::Failed(error.to_string()))?;
         let nvml = driver()?;
@@ -60,7 +60,7 @@ impl Kind for Nvml {
             seen.push((gpu, device.name().unwrap_or_else(|_| "unknown".to_owned())));
         }
         let driver = nvml.sys_driver_version().unwrap_or_else(|_| "unknown".to_owned());
-        sink.line(Level::Info, format!("{} GPUs observed, NVIDIA driver {driver}", seen.len()));
+        observations.line(Level::Info, format!("{} GPUs observed, NVIDIA driver {driver}", seen.len()));
         Ok(Box::new(Looking { nvml, gpus: seen }))
     }
 }
@@ -91,32 +91,32 @@ struct Looking {
 }
 
 impl Collector for Looking {
-    fn collect(&mut self, sink: &mut Sink) -> Result<(), Failure> {
+    fn collect(&mut self, observations: &mut Observations) -> Result<(), Failure> {
         for (gpu, model) in &self.gpus {
             let device = self.nvml.device_by_index(*gpu).map_err(failed)?;
             let number = gpu.to_string();
             let tags = [("gpu", number.as_str()), ("model", model.as_str())];
             // What a model does not offer is left out.
             if let Some(used) = offered(device.utilization_rates())? {
-                sink.now("gpu_utilization", &tags, f64::from(used.gpu) / 100.0);
-                sink.now("gpu_memory_utilization", &tags, f64::from(used.memory) / 100.0);
+                observations.now("gpu_utilization", &tags, f64::from(used.gpu) / 100.0);
+                observations.now("gpu_memory_utilization", &tags, f64::from(used.memory) / 100.0);
             }
             if let Some(memory) = offered(device.memory_info())? {
-                sink.now("gpu_memory_used", &tags, memory.used as f64);
-                sink.now("gpu_memory_total", &tags, memory.total as f64);
+                observations.now("gpu_memory_used", &tags, memory.used as f64);
+                observations.now("gpu_memory_total", &tags, memory.total as f64);
             }
             if let Some(milliwatts) = offered(device.power_usage())? {
-                sink.now("gpu_power", &tags, f64::from(milliwatts) / 1000.0);
+                observations.now("gpu_power", &tags, f64::from(milliwatts) / 1000.0);
             }
             if let Some(degrees) = offered(device.temperature(TemperatureSensor::Gpu))? {
-                sink.now("gpu_temperature", &tags, f64::from(degrees));
+                observations.now("gpu_temperature", &tags, f64::from(degrees));
             }
         }
         Ok(())
     }
 
-    fn finish(&mut self, _: u64, _: u64, sink: &mut Sink) -> Result<(), Failure> {
-        self.collect(sink)
+    fn finish(&mut self, _: u64, _: u64, observations: &mut Observations) -> Result<(), Failure> {
+        self.collect(observations)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::description::DescriptionError;
-use crate::session::{self, Session};
+use crate::thread::{self, CollectorThread};
 use crate::{Collection, Description, Failure, Kind, builtin, foreign};
 
 /// Why a collector can't be used.
@@ -102,7 +102,7 @@ impl Plugin {
             return Err(LoadError::Digest { path: path.to_owned(), found, expected: sha256.to_owned() });
         }
         let path = path.to_owned();
-        let loaded = session::apart("loading", limit, move || {
+        let loaded = thread::apart("loading", limit, move || {
             let library = foreign::Library::open(&path, &content)?;
             let description = Description::read(&library.describe()?)?;
             Ok((library, description))
@@ -127,7 +127,11 @@ impl Plugin {
     ///
     /// # Errors
     /// If it says that it can't start, or takes too long. What it had to log comes along.
-    pub fn start(&self, collection: Collection, limit: Duration) -> Result<(Session, crate::Sink), Failure> {
-        Session::start(Arc::clone(&self.kind), collection, limit)
+    pub fn start(
+        &self,
+        collection: Collection,
+        limit: Duration,
+    ) -> Result<(CollectorThread, crate::Observations), Failure> {
+        CollectorThread::start(Arc::clone(&self.kind), collection, limit)
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kperf_system::{Choice, Component, Machine, Observer, Pattern};
 use serde::Deserialize;
 
-use crate::{Collection, Collector, Failure, Kind, Level, Sink};
+use crate::{Collection, Collector, Failure, Kind, Level, Observations};
 
 /// What it says of itself.
 pub(crate) const DESCRIPTION: &str = concat!(
@@ -89,7 +89,7 @@ impl Wanted {
 pub(crate) struct System;
 
 impl Kind for System {
-    fn start(&self, collection: &Collection, sink: &mut Sink) -> Result<Box<dyn Collector>, Failure> {
+    fn start(&self, collection: &Collection, observations: &mut Observations) -> Result<Box<dyn Collector>, Failure> {
         let wanted: Parameters =
             serde_json::from_str(&collection.parameters).map_err(|error| Failure::Failed(error.to_string()))?;
         let folder = Path::new(&collection.folder);
@@ -98,7 +98,7 @@ impl Kind for System {
         let machine = wanted.machine.then(kperf_system::machine).transpose();
         let machine = machine.map_err(|error| Failure::Unavailable(error.0))?;
         if machine.as_ref().is_some_and(|machine| machine.pressure.is_none()) {
-            sink.line(
+            observations.line(
                 Level::Warn,
                 "system_pressure is not available: this kernel has no pressure stall information".to_owned(),
             );
@@ -117,36 +117,36 @@ struct Looking {
 }
 
 impl Collector for Looking {
-    fn collect(&mut self, sink: &mut Sink) -> Result<(), Failure> {
+    fn collect(&mut self, observations: &mut Observations) -> Result<(), Failure> {
         let observed = self.observer.look().map_err(|error| Failure::Failed(error.0))?;
         for seen in observed {
             let tags = [("component", seen.component.as_str())];
-            sink.now("component_processes", &tags, seen.processes as f64);
+            observations.now("component_processes", &tags, seen.processes as f64);
             // Nobody there is a gap, no zero.
             if seen.processes > 0 {
                 self.unseen.retain(|name| *name != seen.component);
-                sink.now("component_memory", &tags, seen.memory as f64);
+                observations.now("component_memory", &tags, seen.memory as f64);
             }
             if let Some(cpu) = seen.cpu.filter(|_| seen.processes > 0 && !seen.elapsed.is_zero()) {
-                sink.now("component_cpu", &tags, cpu.as_secs_f64() / seen.elapsed.as_secs_f64());
+                observations.now("component_cpu", &tags, cpu.as_secs_f64() / seen.elapsed.as_secs_f64());
             }
             let traffic = [("disk", ["read", "written"], seen.disk), ("network", ["received", "sent"], seen.network)];
             for (of, [inward, outward], traffic) in traffic {
                 let Some(traffic) = traffic else { continue };
-                sink.now(&format!("component_{of}_{inward}"), &tags, traffic.inward as f64);
-                sink.now(&format!("component_{of}_{outward}"), &tags, traffic.outward as f64);
+                observations.now(&format!("component_{of}_{inward}"), &tags, traffic.inward as f64);
+                observations.now(&format!("component_{of}_{outward}"), &tags, traffic.outward as f64);
             }
         }
         if let Some((then, before)) = &self.machine {
             let now = kperf_system::machine().map_err(|error| Failure::Failed(error.0))?;
-            machine(sink, before, &now, then.elapsed());
+            machine(observations, before, &now, then.elapsed());
             self.machine = Some((Instant::now(), now));
         }
         Ok(())
     }
 
-    fn finish(&mut self, _: u64, _: u64, sink: &mut Sink) -> Result<(), Failure> {
-        self.collect(sink)?;
+    fn finish(&mut self, _: u64, _: u64, observations: &mut Observations) -> Result<(), Failure> {
+        self.collect(observations)?;
         if self.unseen.is_empty() {
             return Ok(());
         }
@@ -155,24 +155,28 @@ impl Collector for Looking {
     }
 }
 
-fn machine(sink: &mut Sink, then: &Machine, now: &Machine, elapsed: Duration) {
+fn machine(observations: &mut Observations, then: &Machine, now: &Machine, elapsed: Duration) {
     let share = |now: Duration, then: Duration, of: Duration| {
         let of = of.as_secs_f64();
         if of > 0.0 { (now.saturating_sub(then).as_secs_f64() / of).min(1.0) } else { 0.0 }
     };
-    sink.now("system_cpu", &[], share(now.cpu_busy, then.cpu_busy, now.cpu_total.saturating_sub(then.cpu_total)));
-    sink.now("system_load", &[], now.load);
-    sink.now("system_memory_used", &[], now.memory_total.saturating_sub(now.memory_available) as f64);
-    sink.now("system_memory_available", &[], now.memory_available as f64);
-    sink.now("system_swap_used", &[], now.swap_used as f64);
+    observations.now(
+        "system_cpu",
+        &[],
+        share(now.cpu_busy, then.cpu_busy, now.cpu_total.saturating_sub(then.cpu_total)),
+    );
+    observations.now("system_load", &[], now.load);
+    observations.now("system_memory_used", &[], now.memory_total.saturating_sub(now.memory_available) as f64);
+    observations.now("system_memory_available", &[], now.memory_available as f64);
+    observations.now("system_swap_used", &[], now.swap_used as f64);
     for (key, what, [inward, outward], now, then) in [
         ("interface", "network", ["received", "sent"], &now.network, &then.network),
         ("disk", "disk", ["read", "written"], &now.disks, &then.disks),
     ] {
         for (name, traffic) in now {
             let added = traffic.since(then.get(name).copied().unwrap_or(*traffic));
-            sink.now(&format!("system_{what}_{inward}"), &[(key, name)], added.inward as f64);
-            sink.now(&format!("system_{what}_{outward}"), &[(key, name)], added.outward as f64);
+            observations.now(&format!("system_{what}_{inward}"), &[(key, name)], added.inward as f64);
+            observations.now(&format!("system_{what}_{outward}"), &[(key, name)], added.outward as f64);
         }
     }
     let (Some(now), Some(then)) = (now.pressure, then.pressure) else { return };
@@ -180,7 +184,7 @@ fn machine(sink: &mut Sink, then: &Machine, now: &Machine, elapsed: Duration) {
     for (resource, now, then) in resources {
         for (stalled, now, then) in [("some", now.some, then.some), ("full", now.full, then.full)] {
             let tags = [("resource", resource), ("stalled", stalled)];
-            sink.now("system_pressure", &tags, share(now, then, elapsed));
+            observations.now("system_pressure", &tags, share(now, then, elapsed));
         }
     }
 }

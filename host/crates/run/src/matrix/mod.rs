@@ -1,8 +1,8 @@
 //! A matrix that is gone through cell by cell: each combination is a run of its own, and what belongs to all is in the folder
 //! around them.
 //!
-//! In come the suite's text and how it is to be read ([`Reading`]); out come the cells ([`CellsPlan`]), and from these the
-//! runs, one after the other ([`go_through`]), whose state is on the disk before and after each, so that a matrix that was cut
+//! In come the suite's text and how it is to be read ([`SuiteInput`](kperf_plan::SuiteInput)); out come the cells ([`MatrixPlan`]), and
+//! from these the runs, one after the other, whose state is on the disk before and after each, so that a matrix that was cut
 //! off goes on where it was. It knows nothing of how a run is made or what is in its results.
 
 mod plan;
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kperf_metrics::Registry;
-use kperf_plan::Plan;
+use kperf_plan::{Plan, PlanError};
 use kperf_results::{
     AxisInfo, CellChange, CellHistory, CellState, CommandChange, Exit, MatrixError, MatrixHeader, MatrixJournal,
     MatrixState, RunEvent, RunFolder, Summary, finish_matrix,
@@ -27,7 +27,7 @@ use self::progress::Progress;
 use self::report::{Identity, MatrixResult};
 use crate::cleanup::CleanupError;
 use crate::clock::unix_ns;
-use crate::command::Command;
+use crate::command::{Command, CommandError};
 use crate::error::RunError;
 use crate::interrupts::Interrupts;
 use crate::listeners::{Attaching, Terms, Until};
@@ -289,24 +289,25 @@ impl Walk<'_> {
             _ if self.interrupts.any() => {
                 CellEnd { state: CellState::Interrupted, exit: Exit::Interrupted, message: None, leftovers: None }
             }
-            Err(message) => CellEnd::failed(Exit::NotReady, message),
+            Err(error) => CellEnd::failed(Exit::NotReady, error.to_string()),
             Ok(()) => self.measured(cell, &folder).await,
         };
-        if let Err(message) = self.command(command("after", &commands.after), self.interrupts.twice()).await {
+        if let Err(error) = self.command(command("after", &commands.after), self.interrupts.twice()).await {
+            let message = error.to_string();
             end.message = Some(end.message.map_or(message.clone(), |before| format!("{before}; {message}")));
         }
         end
     }
 
-    async fn command(&self, command: Command<'_>, stop: impl Future<Output = ()>) -> Result<(), String> {
+    async fn command(&self, command: Command<'_>, stop: impl Future<Output = ()>) -> Result<(), CommandError> {
         if command.words.is_empty() {
             return Ok(());
         }
         let name = || command.name.to_owned();
         let began = CommandChange::Began { name: name(), command: command.words.to_vec(), unix_ns: unix_ns() };
         self.stream.emit(RunEvent::Command(began));
-        let result = command.run(stop).await.map_err(|error| error.to_string());
-        let error = result.clone().err();
+        let result = command.run(stop).await;
+        let error = result.as_ref().err().map(ToString::to_string);
         self.stream.emit(RunEvent::Command(CommandChange::Ended { name: name(), unix_ns: unix_ns(), error }));
         result
     }
@@ -335,20 +336,20 @@ impl Walk<'_> {
         let (info, sinks, servers) =
             (cell.info.clone(), Arc::clone(&self.options.sinks), Arc::clone(&self.options.servers));
         let work = async move || {
-            let plan = input.plan(&sets).await.map_err(|refused| refused.to_string())?;
+            let plan = input.plan(&sets).await?;
             let (out, cell, sinks, servers) = (Some(out), Some(info), sinks(), &*servers);
             let options = RunOptions { out, keep, metrics_listen, cell, sinks, servers };
-            let end = run(&plan, options, &interrupts).await.map_err(|error| error.to_string())?;
+            let end = run(&plan, options, &interrupts).await?;
             let last_incident = match &end.results {
                 Results::Written(summary) if end.exit == Exit::NotReady => summary.incidents.last(),
                 _ => None,
             };
             let message = last_incident.map(|it| format!("{}: {}", it.source, it.message));
             let leftovers = Leftovers { folder: end.folder, left: end.left, undelivered: end.undelivered };
-            Ok::<_, String>((end.exit, message, leftovers))
+            Ok::<_, CellError>((end.exit, message, leftovers))
         };
         match on_thread(work).await {
-            Err(message) => CellEnd::failed(Exit::NotReady, message),
+            Err(error) => CellEnd::failed(Exit::NotReady, error.to_string()),
             Ok((exit, message, leftovers)) => {
                 let state = match exit {
                     Exit::Interrupted => CellState::Interrupted,
@@ -377,18 +378,31 @@ impl Walk<'_> {
     }
 }
 
+/// Why the run of a cell did not come to an end of its own.
+#[derive(Debug, thiserror::Error)]
+enum CellError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("can't start a thread for the run: {0}")]
+    Start(#[source] std::io::Error),
+    #[error("the run broke down")]
+    Panicked,
+}
+
 /// Runs a future on a new thread with a runtime of its own.
-async fn on_thread<T: Send + 'static, F: Future<Output = Result<T, String>>>(
+async fn on_thread<T: Send + 'static, F: Future<Output = Result<T, CellError>>>(
     work: impl FnOnce() -> F + Send + 'static,
-) -> Result<T, String> {
+) -> Result<T, CellError> {
     let (answer, answered) = tokio::sync::oneshot::channel();
     let thread = std::thread::Builder::new().name("cell".to_owned()).spawn(move || {
         let ended = match runtime() {
             Ok(runtime) => runtime.block_on(work()),
-            Err(error) => Err(format!("can't make a runtime: {error}")),
+            Err(error) => Err(CellError::Start(error)),
         };
         let _ = answer.send(ended);
     });
-    thread.map_err(|error| format!("can't start a thread: {error}"))?;
-    answered.await.unwrap_or_else(|_| Err("the run broke down".to_owned()))
+    thread.map_err(CellError::Start)?;
+    answered.await.unwrap_or(Err(CellError::Panicked))
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use kperf_metrics::{CheckOutcome, Incident, MetricId, PreflightCheck, SeriesId, Shard, Tags};
-use kperf_native::{CALL_LIMIT, Collection, Failure, Level, Sample, Session as NativeSession, Sink};
+use kperf_metrics::{CheckOutcome, Incident, MetricConflict, MetricId, PreflightCheck, SeriesId, Shard, Tags};
+use kperf_native::{CALL_LIMIT, Collection, CollectorThread, Failure, Level, Observations, Sample};
 use kperf_plan::{Plan, PlannedNative};
 use kperf_plugin::{Incidents, Redactor};
 use kperf_results::RunEvent;
@@ -40,6 +40,21 @@ impl NativeHandle {
     }
 }
 
+/// Why a native collector can't start.
+#[derive(Debug, thiserror::Error)]
+enum NativeError {
+    /// It says so, or did not answer in time.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    /// Its description and another plugin's differ about a metric.
+    #[error(transparent)]
+    Metric(#[from] MetricConflict),
+    #[error("can't start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+    #[error("starting it broke down: {0}")]
+    Panicked(#[from] tokio::task::JoinError),
+}
+
 /// What native collectors are started with.
 pub(crate) struct NativeStart<'a> {
     pub(crate) plan: &'a Plan,
@@ -57,13 +72,17 @@ impl NativeStart<'_> {
     pub(crate) async fn all(&self) -> Result<Vec<NativeHandle>, ObserverFailed> {
         let mut handles = Vec::new();
         for (planned, wanted) in self.plan.natives.iter().zip(&self.plan.suite.natives) {
-            let failed = |message: String| ObserverFailed { name: planned.name.clone(), message };
+            let failed = |error: NativeError| ObserverFailed { name: planned.name.clone(), message: error.to_string() };
             handles.extend(self.one(planned, wanted).await.map_err(failed)?);
         }
         Ok(handles)
     }
 
-    async fn one(&self, planned: &PlannedNative, wanted: &NativeCollector) -> Result<Option<NativeHandle>, String> {
+    async fn one(
+        &self,
+        planned: &PlannedNative,
+        wanted: &NativeCollector,
+    ) -> Result<Option<NativeHandle>, NativeError> {
         let name = planned.name.clone();
         let collection = Collection {
             name: name.clone(),
@@ -74,7 +93,7 @@ impl NativeStart<'_> {
         };
         let plugin = planned.plugin.clone();
         let started = tokio::task::spawn_blocking(move || plugin.start(collection, CALL_LIMIT)).await;
-        let (session, sink) = match started.map_err(|error| error.to_string())? {
+        let (thread, observations) = match started? {
             Ok(started) => started,
             Err(failure @ Failure::Unavailable(_)) if !wanted.required => {
                 let message = failure.to_string();
@@ -84,15 +103,14 @@ impl NativeStart<'_> {
                 self.session.incidents.report(incident(&name, failure.kind(), message));
                 return Ok(None);
             }
-            Err(failure) => return Err(failure.to_string()),
+            Err(failure) => return Err(failure.into()),
         };
         let limits = &wanted.plugin.limits;
         let each = wanted.interval.as_secs_f64().max(1.0);
         let most = (limits.samples.as_per_second() * each) as usize;
         let recorder = NativeRecorder::new(planned, self.session, self.messages.clone(), most)?;
-        recorder.log(sink);
-        let handle = watch(&name, session, recorder, wanted.interval);
-        handle.map(Some).map_err(|error| format!("can't start a thread: {error}"))
+        recorder.log(observations);
+        Ok(Some(watch(&name, thread, recorder, wanted.interval)?))
     }
 }
 
@@ -103,7 +121,7 @@ fn incident(source: &str, kind: &str, message: String) -> Incident {
 /// Asks a collector on an interval until the end is told, or it is given up.
 fn watch(
     name: &str,
-    mut session: NativeSession,
+    mut thread: CollectorThread,
     mut recorder: NativeRecorder,
     interval: Duration,
 ) -> std::io::Result<NativeHandle> {
@@ -117,16 +135,16 @@ fn watch(
                 Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            let (result, sink) = session.collect();
-            recorder.take(result, sink);
-            if session.is_lost() {
+            let (result, observations) = thread.collect();
+            recorder.take(result, observations);
+            if thread.is_lost() {
                 return;
             }
             // What took too long is not made up for.
             next = (next + interval).max(Instant::now());
         };
-        let (result, sink) = session.finish(window.0, window.1);
-        recorder.take(result, sink);
+        let (result, observations) = thread.finish(window.0, window.1);
+        recorder.take(result, observations);
         // Dropped in any case, which is the answer.
         drop(end);
     })?;
@@ -157,11 +175,11 @@ impl NativeRecorder {
         session: &Session<'_>,
         messages: messages::UnboundedSender<Message>,
         most: usize,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, MetricConflict> {
         let registry = session.registry.clone();
         let mut metrics = HashMap::new();
         for def in &planned.plugin.description().metrics {
-            metrics.insert(def.name.to_string(), registry.metric(def).map_err(|conflict| conflict.to_string())?);
+            metrics.insert(def.name.to_string(), registry.metric(def)?);
         }
         Ok(Self {
             name: planned.name.as_str().into(),
@@ -181,8 +199,8 @@ impl NativeRecorder {
         self.incidents.report(Incident { count, ..incident(&self.name, kind, message) });
     }
 
-    fn log(&self, sink: Sink) {
-        for (level, line) in sink.lines {
+    fn log(&self, observations: Observations) {
+        for (level, line) in observations.lines {
             let (name, line) = (&self.name, self.redactor.redact(&line));
             match level {
                 Level::Error => tracing::error!("{name}: {line}"),
@@ -194,19 +212,19 @@ impl NativeRecorder {
     }
 
     /// Records what a call brought and how it ended.
-    fn take(&mut self, result: Result<(), Failure>, mut sink: Sink) {
+    fn take(&mut self, result: Result<(), Failure>, mut observations: Observations) {
         if let Err(failure) = result {
             self.report(failure.kind(), &failure.to_string(), 1);
         }
         let mut shard = Shard::new(self.registry.clone(), unix_ns());
-        let beyond = sink.dropped + sink.samples.len().saturating_sub(self.most) as u64;
+        let beyond = observations.dropped + observations.samples.len().saturating_sub(self.most) as u64;
         if beyond > 0 {
-            sink.samples.truncate(self.most);
+            observations.samples.truncate(self.most);
             shard.drop_samples(beyond);
             let message = format!("more than {} samples in an observation: the rest is dropped", self.most);
             self.report("sample-flood", &message, beyond);
         }
-        for Sample { metric, tags, value, unix_ns } in std::mem::take(&mut sink.samples) {
+        for Sample { metric, tags, value, unix_ns } in std::mem::take(&mut observations.samples) {
             let Some(series) = self.series(metric, tags) else {
                 shard.drop_samples(1);
                 continue;
@@ -216,7 +234,7 @@ impl NativeRecorder {
                 None => shard.record(series, value),
             }
         }
-        self.log(sink);
+        self.log(observations);
         let interval = shard.take(unix_ns());
         if !interval.is_empty() {
             // Nobody listens any more once the run has been abandoned.

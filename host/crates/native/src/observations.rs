@@ -33,7 +33,7 @@ pub struct Sample {
 
 /// See the module.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Sink {
+pub struct Observations {
     /// What was observed.
     pub samples: Vec<Sample>,
     /// What is to be logged.
@@ -42,7 +42,7 @@ pub struct Sink {
     pub dropped: u64,
 }
 
-impl Sink {
+impl Observations {
     pub(crate) fn sample(&mut self, sample: Sample) {
         if self.samples.len() < MOST {
             self.samples.push(sample);

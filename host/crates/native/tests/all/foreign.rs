@@ -56,21 +56,21 @@ fn a_good_one_describes_itself_and_brings_samples() {
     assert_eq!(description.mode("fans").unwrap().schema["properties"]["speed"]["default"], 0.5);
     assert_eq!(&*description.metrics[0].name, "fan_speed");
 
-    let (mut session, sink) = plugin.start(collection(r#"{"speed":0.75}"#), LIMIT).unwrap();
-    let said: serde_json::Value = serde_json::from_str(&sink.lines[0].1).unwrap();
-    assert_eq!((sink.lines[0].0, &said["parameters"]["speed"]), (Level::Info, &0.75.into()));
+    let (mut session, observations) = plugin.start(collection(r#"{"speed":0.75}"#), LIMIT).unwrap();
+    let said: serde_json::Value = serde_json::from_str(&observations.lines[0].1).unwrap();
+    assert_eq!((observations.lines[0].0, &said["parameters"]["speed"]), (Level::Info, &0.75.into()));
     assert_eq!((&said["name"], &said["folder"]), (&"cool".into(), &"/suites".into()));
-    let (result, sink) = session.collect();
+    let (result, observations) = session.collect();
     result.unwrap();
     let text = |text: &str| text.to_owned();
     let tags = vec![(text("fan"), text("left")), (text("side"), text("für"))];
-    assert_eq!(sink.samples[0], Sample { metric: text("fan_speed"), tags, value: 0.75, unix_ns: None });
+    assert_eq!(observations.samples[0], Sample { metric: text("fan_speed"), tags, value: 0.75, unix_ns: None });
     let noise =
         Sample { metric: text("fan_noise"), tags: Vec::new(), value: 1.0, unix_ns: Some(1_700_000_000_000_000_000) };
-    assert_eq!(sink.samples[1], noise);
-    let (result, sink) = session.finish(5, 12);
+    assert_eq!(observations.samples[1], noise);
+    let (result, observations) = session.finish(5, 12);
     result.unwrap();
-    assert_eq!((sink.samples[0].value, sink.samples[0].unix_ns), (7.0, Some(5)));
+    assert_eq!((observations.samples[0].value, observations.samples[0].unix_ns), (7.0, Some(5)));
     // A second one of the same library has a state of its own.
     let (mut other, _) = plugin.start(collection("{}"), LIMIT).unwrap();
     assert_eq!(other.collect().1.samples[0].value, -1.0);
@@ -109,9 +109,9 @@ fn one_that_hangs_is_given_up_and_named() {
     assert!(matches!(load(&library(&folder, "HANG_DESCRIBE", &[]), SHORT), Err(LoadError::Hung(SHORT))));
     let plugin = load(&library(&folder, "HANG_COLLECT", &[]), LIMIT).unwrap();
     let (mut session, _) = plugin.start(collection("{}"), SHORT).unwrap();
-    let (result, sink) = session.collect();
+    let (result, observations) = session.collect();
     assert_eq!(result, Err(Failure::Hung { call: "collect", limit: SHORT }));
-    assert!(sink.samples.is_empty() && session.is_lost());
+    assert!(observations.samples.is_empty() && session.is_lost());
     // It is not asked again.
     assert_eq!(session.finish(1, 2).0, result);
     assert!(began.elapsed() < LIMIT);
@@ -128,6 +128,6 @@ fn a_call_that_fails_says_why_and_is_tried_again() {
     assert_eq!(start("NOT_AVAILABLE").unwrap_err(), Failure::Unavailable("there is no fan".to_owned()));
     assert_eq!(start("SILENT").unwrap_err(), Failure::Failed("it gives no reason".to_owned()));
     let (mut session, _) = start("FLOOD").unwrap();
-    let (result, sink) = session.collect();
-    assert_eq!((result, sink.samples.len(), sink.dropped), (Ok(()), 100_000, 7));
+    let (result, observations) = session.collect();
+    assert_eq!((result, observations.samples.len(), observations.dropped), (Ok(()), 100_000, 7));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kperf_native::{Collection, Failure, Plugin, Sink};
+use kperf_native::{Collection, Failure, Observations, Plugin};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -12,9 +12,9 @@ fn collection(mode: &str, parameters: &str) -> Collection {
 }
 
 /// The values of a metric whose tags include this one.
-fn values(sink: &Sink, metric: &str, tag: Option<(&str, &str)>) -> Vec<f64> {
+fn values(observations: &Observations, metric: &str, tag: Option<(&str, &str)>) -> Vec<f64> {
     let tag = tag.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let matching = sink.samples.iter().filter(|sample| sample.metric == metric);
+    let matching = observations.samples.iter().filter(|sample| sample.metric == metric);
     matching.filter(|sample| tag.as_ref().is_none_or(|tag| sample.tags.contains(tag))).map(|it| it.value).collect()
 }
 
@@ -33,22 +33,22 @@ fn the_system_collector_tells_of_this_process_and_this_machine() {
     while busy.elapsed() < Duration::from_millis(200) {
         std::hint::spin_loop();
     }
-    let (result, sink) = session.collect();
+    let (result, observations) = session.collect();
     result.unwrap();
     let me = Some(("component", "me"));
-    assert!(values(&sink, "component_cpu", me)[0] > 0.0, "{sink:?}");
-    assert!(values(&sink, "component_memory", me)[0] > block.iter().map(|byte| f64::from(*byte)).sum());
-    assert_eq!(values(&sink, "component_processes", Some(("component", "nobody"))), [0.0]);
-    assert_eq!(values(&sink, "component_memory", Some(("component", "nobody"))), [0.0; 0], "a gap, no zero");
-    let cpu = values(&sink, "system_cpu", None)[0];
+    assert!(values(&observations, "component_cpu", me)[0] > 0.0, "{observations:?}");
+    assert!(values(&observations, "component_memory", me)[0] > block.iter().map(|byte| f64::from(*byte)).sum());
+    assert_eq!(values(&observations, "component_processes", Some(("component", "nobody"))), [0.0]);
+    assert_eq!(values(&observations, "component_memory", Some(("component", "nobody"))), [0.0; 0], "a gap, no zero");
+    let cpu = values(&observations, "system_cpu", None)[0];
     assert!(cpu > 0.0 && cpu <= 1.0, "{cpu}");
-    assert!(values(&sink, "system_memory_available", None)[0] > 0.0);
-    assert_eq!(values(&sink, "system_network_received", Some(("interface", "lo"))).len(), 1);
-    for share in values(&sink, "system_pressure", None) {
+    assert!(values(&observations, "system_memory_available", None)[0] > 0.0);
+    assert_eq!(values(&observations, "system_network_received", Some(("interface", "lo"))).len(), 1);
+    for share in values(&observations, "system_pressure", None) {
         assert!((0.0..=1.0).contains(&share), "{share}");
     }
     let known: Vec<&str> = plugin.description().metrics.iter().map(|metric| &*metric.name).collect();
-    assert!(sink.samples.iter().all(|sample| known.contains(&sample.metric.as_str())));
+    assert!(observations.samples.iter().all(|sample| known.contains(&sample.metric.as_str())));
     let (result, _) = session.finish(0, 1);
     assert!(matches!(&result, Err(Failure::Failed(why)) if why.contains("`nobody`")), "{result:?}");
 }
@@ -71,9 +71,9 @@ fn without_a_driver_the_gpu_collector_says_so() {
         }
         // This machine has one.
         Ok((mut session, _)) => {
-            let (result, sink) = session.collect();
+            let (result, observations) = session.collect();
             result.unwrap();
-            assert!(!values(&sink, "gpu_memory_total", None).is_empty());
+            assert!(!values(&observations, "gpu_memory_total", None).is_empty());
         }
     }
 }

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use crate::{Collection, Failure, Kind, Sink};
+use crate::{Collection, Failure, Kind, Observations};
 
 enum Request {
     Collect,
     Finish(u64, u64),
 }
 
-type Reply = (Result<(), Failure>, Sink);
+type Reply = (Result<(), Failure>, Observations);
 
 /// See the module. Dropping it ends the thread, unless it hangs.
 #[derive(Debug)]
-pub struct Session {
+pub struct CollectorThread {
     requests: Sender<Request>,
     replies: Receiver<Reply>,
     limit: Duration,
@@ -24,26 +24,30 @@ pub struct Session {
     lost: Option<Failure>,
 }
 
-impl Session {
-    pub(crate) fn start(kind: Arc<dyn Kind>, collection: Collection, limit: Duration) -> Result<(Self, Sink), Failure> {
+impl CollectorThread {
+    pub(crate) fn start(
+        kind: Arc<dyn Kind>,
+        collection: Collection,
+        limit: Duration,
+    ) -> Result<(Self, Observations), Failure> {
         let (requests, asked) = mpsc::channel();
         let (answers, replies) = mpsc::channel();
         // Linux shows the first 15 bytes.
         let thread = std::thread::Builder::new().name(collection.name.clone());
         let started = thread.spawn(move || work(&*kind, &collection, &asked, &answers));
         started.map_err(|error| Failure::Failed(format!("can't start a thread: {error}")))?;
-        let mut session = Self { requests, replies, limit, lost: None };
-        let (result, sink) = session.wait("start");
-        result.map(|()| (session, sink))
+        let mut thread = Self { requests, replies, limit, lost: None };
+        let (result, observations) = thread.wait("start");
+        result.map(|()| (thread, observations))
     }
 
     /// Takes one observation.
-    pub fn collect(&mut self) -> (Result<(), Failure>, Sink) {
+    pub fn collect(&mut self) -> (Result<(), Failure>, Observations) {
         self.ask("collect", Request::Collect)
     }
 
     /// Takes what can only be had afterwards, for the time in which load ran: nanoseconds since the Unix epoch.
-    pub fn finish(&mut self, start: u64, end: u64) -> (Result<(), Failure>, Sink) {
+    pub fn finish(&mut self, start: u64, end: u64) -> (Result<(), Failure>, Observations) {
         self.ask("finish", Request::Finish(start, end))
     }
 
@@ -55,7 +59,7 @@ impl Session {
 
     fn ask(&mut self, call: &'static str, request: Request) -> Reply {
         if let Some(lost) = &self.lost {
-            return (Err(lost.clone()), Sink::default());
+            return (Err(lost.clone()), Observations::default());
         }
         // If nobody takes it, nobody answers.
         let _ = self.requests.send(request);
@@ -69,26 +73,26 @@ impl Session {
             Err(RecvTimeoutError::Disconnected) => Failure::Gone,
         };
         self.lost = Some(lost.clone());
-        (Err(lost), Sink::default())
+        (Err(lost), Observations::default())
     }
 }
 
 fn work(kind: &dyn Kind, collection: &Collection, asked: &Receiver<Request>, answers: &Sender<Reply>) {
-    let mut sink = Sink::default();
-    let started = kind.start(collection, &mut sink);
+    let mut observations = Observations::default();
+    let started = kind.start(collection, &mut observations);
     let (result, collector) = match started {
         Ok(collector) => (Ok(()), Some(collector)),
         Err(failure) => (Err(failure), None),
     };
-    let heard = answers.send((result, sink)).is_ok();
+    let heard = answers.send((result, observations)).is_ok();
     let Some(mut collector) = collector.filter(|_| heard) else { return };
     while let Ok(request) = asked.recv() {
-        let mut sink = Sink::default();
+        let mut observations = Observations::default();
         let result = match request {
-            Request::Collect => collector.collect(&mut sink),
-            Request::Finish(start, end) => collector.finish(start, end, &mut sink),
+            Request::Collect => collector.collect(&mut observations),
+            Request::Finish(start, end) => collector.finish(start, end, &mut observations),
         };
-        if answers.send((result, sink)).is_err() {
+        if answers.send((result, observations)).is_err() {
             return;
         }
     }
