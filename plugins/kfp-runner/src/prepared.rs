@@ -4,7 +4,7 @@ use kperf_plugin_sdk::{Failure, Scenario, artifacts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    api::{ApiError, experiments, pipelines, pipelines::File},
+    api::{ApiError, experiments, pipelines, pipelines::File, runs::Reference},
     created::{self, Kind},
     params::{Common, PipelineParams},
     spec::{Content, Graph, Spec},
@@ -32,6 +32,12 @@ pub struct TenantPipeline {
     pub version: String,
     /// The experiment's id; empty for the server's default one.
     pub experiment: String,
+}
+
+impl<'a> From<&'a TenantPipeline> for Reference<'a> {
+    fn from(of: &'a TenantPipeline) -> Self {
+        Self { pipeline_id: &of.pipeline, pipeline_version_id: &of.version }
+    }
 }
 
 /// In which experiment runs are started.

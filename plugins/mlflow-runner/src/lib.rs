@@ -11,6 +11,7 @@ mod description;
 mod fixture;
 mod modes;
 mod operation;
+mod params;
 mod prefill;
 mod preflight;
 mod prepared;

@@ -6,7 +6,8 @@ use kperf_plugin_sdk::{Failure, Finding, Scenario};
 
 use crate::{
     api::{ApiError, ErrorKind, experiments, workspaces},
-    modes::{Mode, Params},
+    modes::Mode,
+    params::Params,
     tenant::{Tenant, Tenants, Workspaces},
 };
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     created,
     fixture::{self, Fixture},
-    modes::Params,
+    params::Params,
     prefill::Prefill,
     tenant::{Tenant, Workspaces},
 };

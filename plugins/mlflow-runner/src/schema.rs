@@ -24,7 +24,8 @@ mod tests {
     use crate::{
         browsing::Pages,
         description::description,
-        modes::{Params, isolation::Isolation, mixed::Mixed, prefill::Prefill, training::Training},
+        modes::{isolation::Isolation, mixed::Mixed, prefill::Prefill, training::Training},
+        params::Params,
         shape::Shape,
         split::By,
         tenant::{Choice, TenantParams, Workspaces},

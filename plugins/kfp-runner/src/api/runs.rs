@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{ApiError, BASE, delete, equals, filter, read};
-use crate::{clock_offset::Exchange, prepared::TenantPipeline, run::Run, tenant::Tenant};
+use crate::{clock_offset::Exchange, run::Run, tenant::Tenant};
 
 /// The states in which a run stays.
 pub const FINAL: [&str; 4] = ["SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"];
@@ -32,12 +32,6 @@ pub struct NewRun<'a> {
 pub struct Reference<'a> {
     pub pipeline_id: &'a str,
     pub pipeline_version_id: &'a str,
-}
-
-impl<'a> From<&'a TenantPipeline> for Reference<'a> {
-    fn from(of: &'a TenantPipeline) -> Self {
-        Self { pipeline_id: &of.pipeline, pipeline_version_id: &of.version }
-    }
 }
 
 /// The values of a run's parameters.

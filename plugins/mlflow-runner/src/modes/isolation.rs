@@ -7,7 +7,8 @@ use kperf_plugin_sdk::{
     metrics::Sample, random, records,
 };
 
-use super::{Context, Params};
+use super::Context;
+use crate::params::Params;
 use crate::{
     api::runs,
     fixture::Fixture,

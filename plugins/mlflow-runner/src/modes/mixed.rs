@@ -2,7 +2,8 @@
 
 use kperf_plugin_sdk::{Failure, Finding, Iteration, RunnerMode, Scenario, random};
 
-use super::{Context, Params};
+use super::Context;
+use crate::params::Params;
 use crate::{
     prepared::Prepared,
     schema::{self, BROWSING, FILLED, MIXED, SHAPE, TENANTS, TRAINING},

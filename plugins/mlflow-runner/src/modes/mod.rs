@@ -7,52 +7,20 @@ pub mod operations;
 pub mod prefill;
 pub mod training;
 
-use std::collections::BTreeMap;
-
 use kperf_plugin_sdk::{Failure, Iteration, Scenario, clock, metrics::Sample, runner_modes};
-use serde::Deserialize;
 
 use crate::{
-    browsing::{self as reading, Pages},
+    browsing as reading,
+    params::Params,
     prepared::Prepared,
-    shape::Shape,
-    split::{By, Workload},
+    split::Workload,
     tally::Tally,
-    tenant::{Chooser, TenantParams, Tenants},
+    tenant::{Chooser, Tenants},
     training::Job,
 };
 
 /// How long an iteration took, by what it did.
 pub const DURATION: &str = "mlflow_iteration_duration";
-
-/// The parameters of all modes; which of them a mode has, its schema says. The host fills in the defaults.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Params {
-    #[serde(flatten)]
-    pub tenants: TenantParams,
-    #[serde(flatten)]
-    pub shape: Shape,
-    #[serde(flatten)]
-    pub pages: Pages,
-    /// Experiments of an iteration, or of each tenant to be filled.
-    pub experiments: u32,
-    pub log_batch: bool,
-    /// Experiments that each tenant should have before load starts.
-    pub prefill: u32,
-    pub prefill_at_once: usize,
-    pub split: By,
-    pub training_share: f64,
-    pub operations: BTreeMap<String, u32>,
-    pub write_probes: bool,
-}
-
-impl Params {
-    /// How many things are prepared at once.
-    pub fn at_once(&self) -> usize {
-        self.prefill_at_once.max(1)
-    }
-}
 
 /// Parameters and tenants of a scenario, which every mode has.
 pub struct Context {

@@ -7,7 +7,8 @@ use kperf_plugin_sdk::{
     random::{self, Weighted},
 };
 
-use super::{Context, Params};
+use super::Context;
+use crate::params::Params;
 use crate::{
     api::{ApiError, artifacts, experiments, prompts, runs, workspaces},
     created,
