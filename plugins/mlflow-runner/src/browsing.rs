@@ -1,6 +1,6 @@
 //! The requests of a person who browses: lists, then single things out of them.
 
-use kperf_plugin_sdk::random;
+use kperf_plugin_sdk::{clock, random};
 use serde::Deserialize;
 
 use crate::{
@@ -44,6 +44,12 @@ pub async fn browse(tenant: &Tenant, pages: &Pages, tally: &mut Tally) {
     tally.take(prompts::search(tenant, pages.max_prompts).await);
     let found = tally.take(experiments::search(tenant, pages.max_experiments, "").await);
     for experiment in found.into_iter().flatten().take(pages.browse_experiments) {
+        if clock::stopping() {
+            tally.break_off();
+        }
+        if tally.is_stopped() {
+            return;
+        }
         tally.take(experiments::get(tenant, &experiment.experiment_id).await);
         let found = tally.take(runs::search(tenant, &experiment.experiment_id, pages.max_runs).await);
         for run in found.into_iter().flatten().take(pages.browse_runs) {

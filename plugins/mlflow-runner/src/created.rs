@@ -23,22 +23,45 @@ const WORKSPACE: &str = "workspace";
 const EXPERIMENT: &str = "experiment";
 const PROMPT: &str = "prompt";
 
-/// What the description of a workspace says that a run has made.
-fn description(run: &str) -> String {
-    format!("made by kperf, run {run}")
+/// What the description of a workspace says that a run has made; the ids of all runs that use it follow.
+const MADE: &str = "made by kperf, run ";
+
+/// The runs that use a workspace with this description; none if no run has made it.
+fn runs_of(description: &str) -> Vec<&str> {
+    description.strip_prefix(MADE).map(|runs| runs.split(", ").collect()).unwrap_or_default()
 }
 
-/// Creates a tenant's workspace if it is not there. Returns whether this run has created it.
+/// Creates a tenant's workspace if it is not there. Returns whether this run has created it. One that another run has made is
+/// shared with it: whichever ends last removes it.
 pub async fn workspace(tenant: &Tenant, run: &str) -> Result<bool, ApiError> {
     // Names of workspaces have no slash.
     let name = format!("{}/{run}", tenant.name());
-    let description = description(run);
+    let description = format!("{MADE}{run}");
     let create = workspaces::create(tenant, &description);
     match noted(WORKSPACE, &name, create).await {
         Ok(_) => Ok(true),
-        Err(ApiError { kind: ErrorKind::Conflict, .. }) => Ok(false),
+        Err(ApiError { kind: ErrorKind::Conflict, .. }) => {
+            share(tenant, run, &name).await?;
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
+}
+
+/// Notes in the description of a workspace which another run has made that this one uses it, too.
+async fn share(tenant: &Tenant, run: &str, name: &str) -> Result<(), ApiError> {
+    let text = workspaces::description(tenant).await?.unwrap_or_default();
+    let runs = runs_of(&text);
+    if runs.is_empty() || runs.contains(&run) {
+        return Ok(());
+    }
+    let description = format!("{text}, {run}");
+    if let Err(error) = noted(WORKSPACE, name, workspaces::describe(tenant, &description)).await {
+        let tenant = tenant.name();
+        let others = runs.join(", ");
+        log::warn(&format!("the workspace {tenant} goes when run {others} ends, used or not: {}", error.message));
+    }
+    Ok(())
 }
 
 /// Creates an experiment. Returns its id.
@@ -76,7 +99,8 @@ pub async fn cleanup(entries: Vec<Entry>) -> Result<(), Failure> {
 /// Removes a thing, and tries again while the server may only be busy or starting.
 async fn remove(entry: Entry) -> Result<(), Failure> {
     let (workspace, name) = entry.name.split_once('/').ok_or_else(|| entry.unknown())?;
-    let tenant = Tenant::new(workspace).map_err(|failure| Failure::new("cleanup", failure.message))?;
+    // All tenants that the run ever had may be here, each a series of its own.
+    let tenant = Tenant::untagged(workspace).map_err(|failure| Failure::new("cleanup", failure.message))?;
     let mut tries = 1;
     loop {
         let removed = match entry.kind.as_str() {
@@ -97,22 +121,43 @@ async fn remove(entry: Entry) -> Result<(), Failure> {
 async fn remove_workspace(tenant: &Tenant, run: &str, answered: bool) -> Result<(), ApiError> {
     match workspaces::description(tenant).await? {
         None => Ok(()),
-        Some(text) if is_of_run(&text, run, answered) => {
-            artifacts::remove_all(tenant).await?;
-            workspaces::remove(tenant).await
-        }
-        Some(text) => {
-            let name = tenant.name();
-            log::warn(&format!("the workspace {name} (`{text}`) was not made by run {run}: it stays"));
-            Ok(())
-        }
+        Some(text) => match fate(&text, run, answered) {
+            Fate::Removed => {
+                artifacts::remove_all(tenant).await?;
+                workspaces::remove(tenant).await
+            }
+            Fate::Left(others) => workspaces::describe(tenant, &others).await.map(drop),
+            Fate::NotOurs => {
+                let name = tenant.name();
+                log::warn(&format!("the workspace {name} (`{text}`) was not made by run {run}: it stays"));
+                Ok(())
+            }
+        },
     }
 }
 
-/// Whether a workspace with this description was made by the run; `answered` is whether the server has said so. Somebody else may
-/// have one of the same name by now, and not every server keeps descriptions.
-fn is_of_run(text: &str, run: &str, answered: bool) -> bool {
-    text == description(run) || (text.is_empty() && answered)
+/// What becomes of a workspace when a run ends.
+#[derive(Debug, PartialEq)]
+enum Fate {
+    Removed,
+    /// To the other runs that use it, with this description.
+    Left(String),
+    /// Somebody else has one of the same name by now.
+    NotOurs,
+}
+
+/// Judges by the workspace's description; `answered` is whether the server has said that the run made it, for not every server keeps
+/// descriptions.
+fn fate(text: &str, run: &str, answered: bool) -> Fate {
+    let runs = runs_of(text);
+    if text.is_empty() && answered || runs == [run] {
+        return Fate::Removed;
+    }
+    if !runs.contains(&run) {
+        return Fate::NotOurs;
+    }
+    let others: Vec<&str> = runs.into_iter().filter(|it| *it != run).collect();
+    Fate::Left(format!("{MADE}{}", others.join(", ")))
 }
 
 /// Removes an experiment, found by its name: ids may be used again.
@@ -131,10 +176,19 @@ mod tests {
 
     #[test]
     fn only_what_this_run_has_made_is_removed() {
-        assert!(is_of_run("made by kperf, run r1", "r1", false));
-        assert!(is_of_run("", "r1", true));
-        assert!(!is_of_run("", "r1", false));
-        assert!(!is_of_run("made by kperf, run r2", "r1", true));
-        assert!(!is_of_run("the team's", "r1", true));
+        assert_eq!(fate("made by kperf, run r1", "r1", false), Fate::Removed);
+        assert_eq!(fate("", "r1", true), Fate::Removed);
+        assert_eq!(fate("", "r1", false), Fate::NotOurs);
+        assert_eq!(fate("made by kperf, run r2", "r1", true), Fate::NotOurs);
+        assert_eq!(fate("the team's", "r1", true), Fate::NotOurs);
+    }
+
+    #[test]
+    fn the_last_run_that_uses_a_workspace_removes_it() {
+        let shared = "made by kperf, run r1, r2, r3";
+        assert_eq!(runs_of(shared), ["r1", "r2", "r3"]);
+        assert_eq!(fate(shared, "r1", true), Fate::Left("made by kperf, run r2, r3".into()));
+        assert_eq!(fate("made by kperf, run r2, r3", "r3", true), Fate::Left("made by kperf, run r2".into()));
+        assert_eq!(fate("made by kperf, run r2", "r2", true), Fate::Removed);
     }
 }

@@ -22,16 +22,19 @@ pub struct Fixture {
     pub run: String,
     #[serde(rename = "u")]
     pub artifact_uri: String,
+    /// Whether the run has an artifact: not where the suite wants none.
+    #[serde(rename = "a")]
+    pub has_artifact: bool,
 }
 
 /// The experiment's name, the same in every workspace: names are unique in a workspace only.
 pub fn experiment_name(marker: &str) -> String {
-    format!("{marker}-exhibit")
+    format!("{marker}-fixture")
 }
 
 /// What the names of all prompts begin with.
 pub fn prompt_prefix(marker: &str) -> String {
-    format!("{marker}-exhibit-of-")
+    format!("{marker}-fixture-of-")
 }
 
 /// The name of the tenant's prompt, which names its owner.
@@ -39,8 +42,8 @@ pub fn prompt_name(marker: &str, tenant: &Tenant) -> String {
     format!("{}{}", prompt_prefix(marker), tenant.name())
 }
 
-/// Creates a tenant's fixture.
-pub async fn make(tenant: &Tenant, marker: &str) -> Result<Fixture, ApiError> {
+/// Creates a tenant's fixture, with an artifact if it is to have one.
+pub async fn make(tenant: &Tenant, marker: &str, has_artifact: bool) -> Result<Fixture, ApiError> {
     let experiment = created::experiment(tenant, &experiment_name(marker)).await?;
     let prompt = prompt_name(marker, tenant);
     created::prompt(tenant, &prompt).await?;
@@ -48,6 +51,8 @@ pub async fn make(tenant: &Tenant, marker: &str) -> Result<Fixture, ApiError> {
     let Run { run_id, artifact_uri, .. } = runs::create(tenant, &experiment).await?;
     runs::log_metric(tenant, &run_id, "metric1", 0.5).await?;
     runs::log_parameter(tenant, &run_id, "param1", "0.5").await?;
-    artifacts::put(tenant, &artifact_uri, ARTIFACT, ARTIFACT_BYTES).await?;
-    Ok(Fixture { experiment, run: run_id, artifact_uri })
+    if has_artifact {
+        artifacts::put(tenant, &artifact_uri, ARTIFACT, ARTIFACT_BYTES).await?;
+    }
+    Ok(Fixture { experiment, run: run_id, artifact_uri, has_artifact })
 }

@@ -54,6 +54,10 @@ impl Prefill<'_> {
         let mut written = stream::iter(units).map(|tenant| self.experiment(tenant)).buffer_unordered(self.at_once);
         let (begun, mut logged, mut done) = (clock::now(), clock::now(), 0_u32);
         while let Some(result) = written.next().await {
+            if clock::stopping() && done < all {
+                self.log(|| format!("stopped after {done} of {all} experiments: the next run goes on from there"));
+                return Err(Failure::new("interrupted", "the run is being stopped"));
+            }
             if let Err(error) = result {
                 return Err(
                     Failure::from(error).at(format_args!("the prefill stops after {done} of {all} experiments"))

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use kperf_plugin_sdk::{Failure, Finding, Scenario};
+use kperf_plugin_sdk::{Failure, Finding, Scenario, notes};
 
 use crate::{
     api::{ApiError, ErrorKind, experiments, workspaces},
@@ -27,6 +27,13 @@ pub async fn findings(scenario: &Scenario) -> Vec<Finding> {
     let mut findings = Mode::check(scenario);
     let info = workspaces::server_info().await;
     let version = if info.is_ok() { workspaces::version().await } else { String::new() };
+    if let Ok(info) = &info {
+        for (key, value) in [("mlflow", &version), ("mlflow_store", &info.store_type)] {
+            if !value.is_empty() {
+                notes::fact(key, value);
+            }
+        }
+    }
     let reachable = server(info, &version);
     let goes_on = reachable.outcome != kperf_plugin_sdk::Outcome::Fail;
     findings.push(reachable);
@@ -60,7 +67,7 @@ const WORKSPACES: &str = "workspaces";
 /// Whether the workspaces are there that should be.
 async fn workspaces_there(tenants: &Tenants, wanted: Workspaces) -> Finding {
     let seen = match wanted {
-        Workspaces::Assume => read(tenants).await,
+        Workspaces::Assume => assumed(tenants).await,
         Workspaces::Create => workspaces::all().await.map(|names| there(tenants, &names)),
     };
     seen.unwrap_or_else(|error| {
@@ -73,14 +80,33 @@ async fn workspaces_there(tenants: &Tenants, wanted: Workspaces) -> Finding {
     })
 }
 
-/// Reads in some of the workspaces.
-async fn read(tenants: &Tenants) -> Result<Finding, ApiError> {
+/// Whether the server shows the workspaces of all tenants, and reads in some of them. Reading alone proves nothing: a search in a
+/// workspace that the credential has no part in is answered with an empty list.
+async fn assumed(tenants: &Tenants) -> Result<Finding, ApiError> {
+    let names = workspaces::all().await?;
+    if let Some(finding) = missing(tenants, &names) {
+        return Ok(finding);
+    }
     let tried: Vec<&Tenant> = tenants.some(TRIED).collect();
     for tenant in &tried {
         experiments::search(tenant, 1, "").await?;
     }
-    let message = format!("{} tenants; {} looked at, all can be read", tenants.count(), tried.len());
+    let message = format!("{} tenants, all are listed; {} looked at, all can be read", tenants.count(), tried.len());
     Ok(Finding::pass(WORKSPACES, message))
+}
+
+/// Says which workspaces are not among the names of all that the credential is shown.
+fn missing(tenants: &Tenants, names: &[String]) -> Option<Finding> {
+    let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+    let missing: Vec<&str> = tenants.iter().map(Tenant::name).filter(|name| !names.contains(name)).collect();
+    let (first, all) = (missing.first()?, tenants.count());
+    let more = if missing.len() > 1 { ", ..." } else { "" };
+    let message = format!(
+        "the server does not list {} of {all} ({first}{more}): give the target a credential that may use them, create them, or \
+         set workspaces = \"create\"",
+        missing.len()
+    );
+    Some(Finding::fail(WORKSPACES, message))
 }
 
 /// Says which workspaces are there already, out of the names of all.
@@ -122,7 +148,12 @@ mod tests {
         assert_eq!(judged("OPERATIONS", r#"{"operations":{"create_run":1}}"#, 1), None);
         assert_eq!(judged("OPERATIONS", r#"{"operations":{"run":1}}"#, 1), Some(Outcome::Fail));
         assert_eq!(judged("ISOLATION", r#"{"tenants":1}"#, 1), Some(Outcome::Fail));
-        assert_eq!(judged("ISOLATION", r#"{"tenants":2}"#, 1), None);
+        assert_eq!(judged("ISOLATION", r#"{"tenants":2}"#, 1), Some(Outcome::Pass));
+        assert_eq!(
+            judged("OPERATIONS", r#"{"artifacts":0,"operations":{"fetch_artifact":1}}"#, 1),
+            Some(Outcome::Fail)
+        );
+        assert_eq!(judged("OPERATIONS", r#"{"artifacts":0,"operations":{"fetch_artifact":0,"get_run":1}}"#, 1), None);
         assert_eq!(judged("MIXED", r#"{"training_share":0.2}"#, 5), Some(Outcome::Pass));
         assert_eq!(judged("MIXED", r#"{"training_share":0.2}"#, 4), Some(Outcome::Warn));
         assert_eq!(judged("MIXED", r#"{"training_share":0.2,"split":"requests"}"#, 4), None);
@@ -135,6 +166,10 @@ mod tests {
         assert_eq!(there(&tenants, &names(&["default", "tenant-4"])).outcome, Outcome::Pass);
         let seen = there(&tenants, &names(&["default", "tenant-2"]));
         assert_eq!((seen.outcome, seen.message.starts_with("1 of 3 exist already (tenant-2")), (Outcome::Warn, true));
+        let seen = missing(&tenants, &names(&["tenant-1", "tenant-3"])).unwrap();
+        assert_eq!(seen.outcome, Outcome::Fail);
+        assert!(seen.message.contains("1 of 3 (tenant-2): "), "{}", seen.message);
+        assert_eq!(missing(&tenants, &names(&["tenant-1", "tenant-2", "tenant-3", "x"])).map(|it| it.message), None);
     }
 
     #[test]

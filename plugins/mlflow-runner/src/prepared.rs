@@ -54,7 +54,8 @@ impl Prepared {
             prefill.fill(&tenants.iter().collect::<Vec<&Tenant>>()).await?;
         }
         let fixtures = if has_fixtures {
-            tenants.each(at_once, |tenant| fixture::make(tenant, &marker)).await?
+            let has_artifact = params.shape.artifacts > 0;
+            tenants.each(at_once, |tenant| fixture::make(tenant, &marker, has_artifact)).await?
         } else {
             Vec::new()
         };

@@ -81,6 +81,11 @@ impl Probe {
         matches!(self, Self::CreateRun | Self::LogMetric | Self::LogArtifact | Self::DeleteExperiment)
     }
 
+    /// Whether it needs the server's route of artifacts, and a file there.
+    pub fn needs_artifact(self) -> bool {
+        matches!(self, Self::FetchArtifact | Self::FetchArtifactOfWorkspace | Self::LogArtifact)
+    }
+
     /// Whether its request is a tenant's.
     pub fn has_viewer(self) -> bool {
         self != Self::WithoutWorkspace
@@ -164,7 +169,7 @@ fn request(probe: Probe, attempt: &Attempt<'_>) -> Result<Request, ApiError> {
     let get =
         |path: &str, key: &str, value: &str| Request::get(operation, format!("{BASE}{path}?{key}={}", encode(value)));
     let post = |path: &str, body: Value| Request::post(operation, format!("{BASE}{path}")).json(&body);
-    let Fixture { experiment, run, artifact_uri } = fixture;
+    let Fixture { experiment, run, artifact_uri, .. } = fixture;
     Ok(match probe {
         Probe::SearchExperiments => post("/experiments/search", json!({ "max_results": 200 }))?,
         Probe::FindExperiment => {
@@ -269,6 +274,7 @@ mod tests {
             experiment: "5".into(),
             run: "abc".into(),
             artifact_uri: "mlflow-artifacts:/workspaces/tenant-1/5/abc/artifacts".into(),
+            has_artifact: true,
         };
         let owner_of = |id: &str| (id == "5").then(|| "tenant-1".to_owned());
         let attempt = Attempt { viewer: &viewer, owner: &owner, fixture: &fixture, marker: "m", owner_of: &owner_of };
@@ -287,7 +293,7 @@ mod tests {
         assert_eq!(judged(Probe::SearchExperiments, 200, own), ProbeOutcome::Isolated);
         assert_eq!(judged(Probe::SearchExperiments, 200, "{}"), ProbeOutcome::Isolated);
         assert_eq!(judged(Probe::SearchRuns, 200, "{}"), ProbeOutcome::Isolated);
-        let prompts = r#"{"registered_models":[{"name":"m-exhibit-of-tenant-2"},{"name":"other"}]}"#;
+        let prompts = r#"{"registered_models":[{"name":"m-fixture-of-tenant-2"},{"name":"other"}]}"#;
         assert_eq!(judged(Probe::SearchPrompts, 200, prompts), ProbeOutcome::Isolated);
     }
 
@@ -299,7 +305,7 @@ mod tests {
         // Also if the server says that it is the viewer's own.
         let by_id = r#"{"experiments":[{"experiment_id":"6"},{"experiment_id":"5","workspace":"tenant-2"}]}"#;
         assert_eq!(judged(Probe::FindExperiment, 200, by_id), shown);
-        let prompts = r#"{"registered_models":[{"name":"m-exhibit-of-tenant-3"}]}"#;
+        let prompts = r#"{"registered_models":[{"name":"m-fixture-of-tenant-3"}]}"#;
         assert_eq!(judged(Probe::SearchPrompts, 200, prompts), leak("is shown a prompt of tenant-3"));
         let runs = r#"{"runs":[{"info":{}}]}"#;
         assert_eq!(judged(Probe::SearchRuns, 200, runs), leak("is shown 1 runs of experiment 5 of tenant-1"));

@@ -39,6 +39,15 @@ impl Tally {
         self.stopped
     }
 
+    /// Notes that the iteration ends early, because the run is ending.
+    pub fn break_off(&mut self) {
+        self.stopped = true;
+        self.first.get_or_insert_with(|| ApiError {
+            kind: ErrorKind::Interrupted,
+            message: "the run is being stopped".to_owned(),
+        });
+    }
+
     /// How many requests were sent.
     pub fn requests(&self) -> u64 {
         self.requests

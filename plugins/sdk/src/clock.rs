@@ -14,6 +14,12 @@ pub fn wall() -> Duration {
     Duration::from_nanos(clock::wall())
 }
 
+/// Whether the run is ending before its time, so that nothing new should be begun: ask between the steps of an iteration that takes
+/// long, and return early.
+pub fn stopping() -> bool {
+    clock::stopping()
+}
+
 /// Waits. Returns whether all of the time went by: not so when the run is being stopped.
 pub async fn sleep(duration: Duration) -> bool {
     let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);

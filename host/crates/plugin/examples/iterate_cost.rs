@@ -110,6 +110,7 @@ async fn measure(name: &str, plugin: &Plugin, context: PluginContext, users: u32
         http: Client::new(OriginConfig::default()),
         epoch: Instant::now(),
         stop: watch::channel(false).1,
+        ending: Arc::default(),
         incidents: Incidents::channel().0,
         redactor: Redactor::default(),
         seed: 1,

@@ -81,6 +81,7 @@ impl ThreadEnvironment {
             http,
             epoch: self.epoch,
             stop,
+            ending: Arc::default(),
             incidents: self.incidents.clone(),
             redactor: self.redactor.clone(),
             seed: self.seed,

@@ -93,7 +93,7 @@ fn compiled(source: &Path, options: &[&str]) -> (tempfile::TempDir, PathBuf) {
 
 /// The collector of kperf-native's tests.
 fn library(fault: &str) -> (tempfile::TempDir, PathBuf) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/native/tests/native/collector.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/native/tests/all/collector.c");
     compiled(&source, &[&format!("-DFAULT={fault}")])
 }
 

@@ -78,7 +78,10 @@ pub async fn remove_of_experiment(tenant: &Tenant, id: &str, uri: &str) -> Resul
 async fn remove(tenant: &Tenant, path: &str) -> Result<(), ApiError> {
     let mut request = Request::delete("delete_artifacts", format!("{ARTIFACTS}/{path}"));
     request.timeout = Some(REMOVAL.as_nanos() as u64);
-    removed(tenant, request).await
+    match removed(tenant, request).await {
+        Err(error) if error.has_no_artifacts() => Ok(()),
+        removed => removed,
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,12 @@ use kperf_plugin_sdk::{
 };
 use serde::Deserialize;
 
+/// What the server says where files do not go through it, with status 503.
+const NO_PROXY: &str = "--no-serve-artifacts";
+
+/// The errors of its database driver that the server hands on, with status 503: SQLAlchemy names the class.
+const DATABASE: [&str; 2] = ["OperationalError", "InterfaceError"];
+
 /// How the server's own words begin when its pool of database connections is used up. It says so with status 400.
 const POOL: &str = "QueuePool limit";
 
@@ -19,6 +25,8 @@ pub enum ErrorKind {
     Conflict,
     /// Not allowed, or not known who asks.
     Denied,
+    /// The server can't use its database.
+    Database,
     /// Any other status from 300 to 499.
     ClientError,
     ServerError,
@@ -41,6 +49,7 @@ impl ErrorKind {
             Self::NotFound => "not-found",
             Self::Conflict => "conflict",
             Self::Denied => "denied",
+            Self::Database => "database",
             Self::ClientError => "client-error",
             Self::ServerError => "server-error",
             Self::Connection => "connection",
@@ -55,6 +64,8 @@ impl ErrorKind {
     fn of(status: u16, code: &str, message: &str) -> Self {
         match (status, code) {
             _ if message.starts_with(POOL) => Self::Overload,
+            (503, _) if message.contains(NO_PROXY) => Self::ClientError,
+            (500.., _) if DATABASE.iter().any(|class| message.contains(class)) => Self::Database,
             (429 | 503, _) => Self::Overload,
             (409, _) | (_, "RESOURCE_ALREADY_EXISTS") => Self::Conflict,
             (401 | 403, _) => Self::Denied,
@@ -87,9 +98,21 @@ impl ApiError {
         )
     }
 
+    /// Whether the server says that artifacts do not go through it, so that it has none to remove.
+    pub fn has_no_artifacts(&self) -> bool {
+        self.kind == ErrorKind::ClientError && self.message.contains(NO_PROXY)
+    }
+
     /// Whether trying again may help.
     pub fn is_passing(&self) -> bool {
-        matches!(self.kind, ErrorKind::Overload | ErrorKind::ServerError | ErrorKind::Connection | ErrorKind::Timeout)
+        matches!(
+            self.kind,
+            ErrorKind::Overload
+                | ErrorKind::Database
+                | ErrorKind::ServerError
+                | ErrorKind::Connection
+                | ErrorKind::Timeout
+        )
     }
 }
 
@@ -176,6 +199,11 @@ mod tests {
         let pool = error("BAD_REQUEST", "QueuePool limit of size 5 overflow 10 reached, connection timed out");
         assert_eq!(kind(400, &pool), Some(ErrorKind::Overload));
         assert_eq!(kind(503, "busy"), Some(ErrorKind::Overload));
+        let down = error("TEMPORARILY_UNAVAILABLE", "(psycopg.OperationalError) connection failed: Connection refused");
+        assert_eq!(kind(503, &down), Some(ErrorKind::Database));
+        assert_eq!(kind(500, &error("INTERNAL_ERROR", "(psycopg2.InterfaceError) closed")), Some(ErrorKind::Database));
+        let elsewhere = "Endpoint disabled due to the mlflow server running with `--no-serve-artifacts`.";
+        assert_eq!(kind(503, elsewhere), Some(ErrorKind::ClientError));
         assert_eq!(kind(429, ""), Some(ErrorKind::Overload));
         // The same words elsewhere are somebody's name.
         let named = error("INVALID_PARAMETER_VALUE", "no such thing: QueuePool limit");

@@ -36,7 +36,8 @@ pub async fn send(tenant: &Tenant, request: Request) -> Result<Response, ApiErro
     let answer = tenant.sends(request).send().await;
     let judged = answer
         .map_err(|error| error::unanswered(&operation, error))
-        .and_then(|response| error::judge(&operation, response));
+        .and_then(|response| error::judge(&operation, response))
+        .map_err(|error| ApiError { message: format!("{}: {}", tenant.name(), error.message), ..error });
     count(tenant, &operation, &judged);
     judged
 }

@@ -91,6 +91,13 @@ pub async fn description(tenant: &Tenant) -> Result<Option<String>, ApiError> {
     }
 }
 
+/// Changes the description of a tenant's workspace. Returns the workspace's name.
+pub async fn describe(tenant: &Tenant, description: &str) -> Result<String, ApiError> {
+    let url = format!("{WORKSPACES}/{}", tenant.name());
+    let request = Request::new("describe_workspace", "PATCH", url).json(&json!({ "description": description }))?;
+    send(tenant, request).await.map(|_| tenant.name().to_owned())
+}
+
 /// Removes a tenant's workspace with everything in it, but for the artifacts' files: those go before.
 pub async fn remove(tenant: &Tenant) -> Result<(), ApiError> {
     let url = format!("{WORKSPACES}/{}?mode=CASCADE", tenant.name());

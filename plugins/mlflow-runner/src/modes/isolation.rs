@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use kperf_plugin_sdk::{
     ColumnType, Failure, Finding, Iteration, RunnerMode, Scenario, Table, Unit, clock, instant::Instant, log,
-    metrics::Sample, random, records,
+    metrics::Sample, records,
 };
 
 use super::Context;
@@ -53,9 +53,13 @@ impl RunnerMode for Isolation {
 
     fn check(scenario: &Scenario) -> Vec<Finding> {
         let help = "it takes two tenants to see what is another one's: set `tenants` to 2 or more";
-        match scenario.params::<Params>() {
-            Ok(params) if params.tenants.tenants < 2 => vec![Finding::fail("tenants", help)],
-            _ => Vec::new(),
+        match scenario.params::<Params>().map(|params| u64::from(params.tenants.tenants)) {
+            Ok(tenants) if tenants < 2 => vec![Finding::fail("tenants", help)],
+            Ok(tenants) => {
+                let pairs = tenants * (tenants - 1);
+                vec![Finding::pass("pairs", format!("{pairs} ordered pairs of {tenants} tenants, one an iteration"))]
+            }
+            Err(_) => Vec::new(),
         }
     }
 
@@ -75,8 +79,9 @@ impl RunnerMode for Isolation {
         if number < 2 {
             return Err(Failure::params("it takes two tenants to see what is another one's: set `tenants`"));
         }
-        let viewer = self.context.place(iteration);
-        let owner = (viewer + 1 + random::below(number as u64 - 1) as usize) % number;
+        // Users take turns, so that all pairs come before any comes again.
+        let turn = iteration.number.wrapping_mul(u64::from(self.context.users.max(1))) + u64::from(iteration.user);
+        let (viewer, owner) = pair(turn, number);
         let fixture = self.fixtures.get(owner).ok_or_else(|| Failure::new("state", "a tenant has no fixture"))?;
         let (viewer, owner) = (self.context.tenants.get(viewer), self.context.tenants.get(owner));
         let mut tally = Tally::default();
@@ -94,7 +99,10 @@ impl RunnerMode for Isolation {
         };
         let attempt = Attempt { viewer, owner, fixture, marker: &self.context.marker, owner_of: &name };
         let mut leaks = Vec::new();
-        for probe in Probe::ALL.into_iter().filter(|probe| self.context.params.write_probes || !probe.writes()) {
+        let possible = |probe: &Probe| {
+            (self.context.params.write_probes || !probe.writes()) && (fixture.has_artifact || !probe.needs_artifact())
+        };
+        for probe in Probe::ALL.into_iter().filter(possible) {
             match probe::probe(probe, &attempt).await {
                 ProbeOutcome::Isolated => sample(probe, 0.0),
                 ProbeOutcome::Leak { request_id, detail } => {
@@ -114,6 +122,14 @@ impl RunnerMode for Isolation {
             None => tally.end(),
         }
     }
+}
+
+/// Who tries to see whose in a turn: every ordered pair of `tenants` (two at least) once in `tenants * (tenants - 1)` turns.
+fn pair(turn: u64, tenants: usize) -> (usize, usize) {
+    let number = tenants as u64;
+    let viewer = turn % number;
+    let distance = 1 + turn / number % (number - 1);
+    (viewer as usize, ((viewer + distance) % number) as usize)
 }
 
 fn sample(probe: Probe, leaked: f64) {
@@ -136,4 +152,20 @@ fn record_leak(probe: Probe, attempt: &Attempt<'_>, request_id: &str, detail: &s
     let message = format!("{who} {detail} ({}, request {request_id})", probe.operation());
     log::error(&format!("leak: {message}"));
     Failure::new("leak", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::pair;
+
+    #[test]
+    fn every_ordered_pair_comes_before_any_comes_again() {
+        for tenants in 2..9 {
+            let pairs: HashSet<_> = (0..(tenants * (tenants - 1)) as u64).map(|turn| pair(turn, tenants)).collect();
+            assert_eq!(pairs.len(), tenants * (tenants - 1));
+            assert!(pairs.iter().all(|(viewer, owner)| viewer != owner && *viewer < tenants && *owner < tenants));
+        }
+    }
 }

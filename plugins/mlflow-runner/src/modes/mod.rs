@@ -57,6 +57,12 @@ impl Context {
             Workload::Training => {
                 let job = Job { tenant, shape: &self.params.shape, log_batch: self.params.log_batch };
                 for number in 0..self.params.experiments.max(1) {
+                    if number > 0 && clock::stopping() {
+                        tally.break_off();
+                    }
+                    if tally.is_stopped() {
+                        break;
+                    }
                     let name = format!("{}-{}-{}-{number}", self.marker, iteration.user, iteration.number);
                     job.experiment(&name, &mut tally).await;
                 }

@@ -51,7 +51,14 @@ impl RunnerMode for Operations {
     }
 
     fn check(scenario: &Scenario) -> Vec<Finding> {
-        let chosen = scenario.params::<Params>().and_then(|params| operations(&params.operations));
+        let chosen = scenario.params::<Params>().and_then(|params| {
+            let artifacts = [operation::LOG_ARTIFACT, operation::FETCH_ARTIFACT];
+            let weight = |name: &str| params.operations.get(name).copied().unwrap_or(0);
+            if let Some(name) = artifacts.into_iter().find(|name| params.shape.artifacts == 0 && weight(name) > 0) {
+                return Err(Failure::params(format!("`{name}` needs artifacts, and `artifacts = 0` asks for none")));
+            }
+            operations(&params.operations)
+        });
         chosen.err().map(|failure| Finding::fail("operations", failure.message)).into_iter().collect()
     }
 

@@ -23,7 +23,7 @@ fn library(folder: &TempDir, fault: &str, define: &[&str]) -> PathBuf {
         .arg(here.join("include"))
         .arg("-o")
         .arg(&path)
-        .arg(here.join("tests/native/collector.c"))
+        .arg(here.join("tests/all/collector.c"))
         .status()
         .expect("a C compiler, which Rust needs as well");
     assert!(compiled.success());

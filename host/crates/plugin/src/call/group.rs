@@ -43,6 +43,9 @@ use crate::environment::services::Services;
 /// How long an abandoned call may go on before its instance is thought to be stuck.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// The kind of failure of an iteration that ends early because the run does.
+const INTERRUPTED: &str = "interrupted";
+
 type Iterate = TypedFunc<(Iteration,), (Result<(), Failure>,)>;
 
 /// What every group of a pool is made from.
@@ -60,6 +63,8 @@ impl GroupSpec {
     fn outcome(&self, result: Result<(), Failure>) -> IterationOutcome {
         match result {
             Ok(()) => IterationOutcome::Ok,
+            // Broken off because it was asked to: no failure of the target.
+            Err(failure) if failure.kind == INTERRUPTED && self.services.is_ending() => IterationOutcome::Interrupted,
             Err(Failure { kind, message }) => IterationOutcome::Failed { kind: self.services.failure(&kind, &message) },
         }
     }

@@ -18,6 +18,10 @@ impl Host for Guest {
     fn wall(&mut self) -> u64 {
         nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
+
+    fn stopping(&mut self) -> bool {
+        self.services.is_ending()
+    }
 }
 
 impl<T: 'static> HostWithStore<T> for GuestData {

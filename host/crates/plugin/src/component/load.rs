@@ -182,6 +182,7 @@ fn nowhere() -> (WorkerContext, PluginContext) {
         http: kperf_http::Client::new(kperf_http::OriginConfig::default()),
         epoch: Instant::now(),
         stop: watch::channel(false).1,
+        ending: Arc::default(),
         incidents: Incidents::channel().0,
         redactor: crate::environment::secret::Redactor::default(),
         seed: 0,

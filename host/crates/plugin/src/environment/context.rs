@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
@@ -35,6 +36,8 @@ pub struct WorkerContext {
     pub epoch: Instant,
     /// True when the run is being stopped: guests wake from their sleep and can send nothing more.
     pub stop: watch::Receiver<bool>,
+    /// True once the run is ending in order before its time: long iterations ask, to end early.
+    pub ending: Arc<AtomicBool>,
     /// Where incidents go.
     pub incidents: Incidents,
     /// Removes secrets from what plugins say.

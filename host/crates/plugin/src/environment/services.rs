@@ -219,6 +219,11 @@ impl Services {
         (trace.next(), trace.next(), trace.next())
     }
 
+    /// Whether the run is ending before its time.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.worker.ending.load(Ordering::Relaxed) || self.stopped()
+    }
+
     /// Whether the run is being stopped.
     pub(crate) fn stopped(&self) -> bool {
         *self.worker.stop.borrow()

@@ -62,6 +62,7 @@ impl Worker {
             http: Client::new(OriginConfig::default()),
             epoch: Instant::now(),
             stop: stopped,
+            ending: Arc::default(),
             incidents,
             redactor,
             seed: 7,

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -106,7 +107,8 @@ fn work(assignment: Assignment) -> Result<Finished, WorkerError> {
         let users =
             ScenarioUsers { pool: Rc::clone(&pool), recorder: Rc::new(recorder), shard: Arc::clone(&context.shard) };
         let mut ticker = Ticker::new(&context, &assignment, pool)?;
-        let aborted = assignment.signals.clone();
+        let (stopping, aborted) = (assignment.signals.clone(), assignment.signals.clone());
+        let ending = Arc::clone(&context.ending);
         let load = drive(
             &assignment.schedule,
             assignment.slice,
@@ -119,6 +121,8 @@ fn work(assignment: Assignment) -> Result<Finished, WorkerError> {
             finished = load => finished,
             never = ticker.run() => match never {},
             never = async {
+                stopping.reached(Signal::GracefulStop).await;
+                ending.store(true, Ordering::Relaxed);
                 aborted.reached(Signal::Abort).await;
                 stop.send_replace(true);
                 std::future::pending::<std::convert::Infallible>().await
