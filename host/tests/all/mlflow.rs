@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::support::mlflow::{Mlflow, Options};
-use crate::support::{Ended, Group, Kperf, enter};
+use crate::support::{Ended, Group, Kperf, enter, json};
 use proxy::Leaking;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -92,6 +92,10 @@ fn the_quickstart_shows_all_operations_in_their_ratio() {
     assert!(counts["get_run"] > 0 && counts["list_artifacts"] == counts["get_run"], "{counts:?}");
     assert!(counts["fetch_artifact"] > 0 && counts["fetch_artifact"] <= counts["get_run"], "{counts:?}");
     assert_eq!(counts.len(), 16, "{counts:?}");
+    let run = json(&kperf.out().join("run.json"));
+    let fact = |key: &str| run["facts"].as_array().unwrap().iter().find(|it| it["key"] == key).map(|it| &it["value"]);
+    assert_eq!(fact("mlflow").unwrap(), "3.17.2", "{run:#}");
+    assert_eq!(fact("mlflow_store").unwrap(), "SqlStore", "{run:#}");
     nothing_left(&server, "quick-");
 }
 
@@ -198,7 +202,7 @@ fn what_was_there_before_stays() {
     let nobody = "tenant_name = \"nobody-{n}\", workspaces = \"assume\"";
     let refused = Kperf::with(&suite(&server.url(), "TRAINING", nobody, load, "")).run();
     let told = refused.code(6).stderr();
-    assert!(told.contains("'nobody-1' not found") && told.contains("create it, or set"), "{told}");
+    assert!(told.contains("does not list 1 of 1 (nobody-1)") && told.contains("or set workspaces"), "{told}");
     server.ask(Some("kept-1"), "DELETE", "/api/3.0/mlflow/workspaces/kept-1?mode=CASCADE", "");
 }
 
@@ -225,7 +229,13 @@ fn a_prefill_goes_on_where_it_was() {
     assert!(more.code(0).stderr().contains("3 experiments are missing for 3 tenants"), "{}", more.stderr());
     // The workspaces are the first run's: of the others only what they have made is gone.
     assert_eq!(["filled-1", "filled-2", "filled-3"].map(count), [2, 2, 2]);
+    // Who ends last removes them.
+    let params = format!("{names}, prefill = 2");
+    let second = Kperf::with(&suite(&server.url(), "BROWSING", &params, load, "\"http_req_failed rate == 0%\""));
+    second.call(&["run", "suite.toml", "--out", "out", "--keep"]).code(0);
     first.call(&["cleanup", "out"]).code(0);
+    assert_eq!(["filled-1", "filled-2", "filled-3"].map(count), [2, 2, 2]);
+    second.call(&["cleanup", "out"]).code(0);
     nothing_left(&server, "filled-");
 }
 
