@@ -280,7 +280,7 @@ mod tests {
         let lookup: Lookup = |name| (name == "USED").then(|| "s3cret-text".to_owned());
         let secrets = Secrets::read(&plan(&suite("used"), lookup)).unwrap();
         assert!(secrets.credential("used").is_some() && secrets.credential("unused").is_none());
-        assert_eq!(secrets.redactor.redact("a s3cret-text"), "a [redacted]");
+        assert_eq!(secrets.redactor.redact("a s3cret-text"), "a ***********");
         let missing = Secrets::read(&plan(&suite("unused"), lookup)).err().unwrap();
         let missing: Vec<_> = missing.iter().map(|it| (missing.sources().slice(it.span), &*it.message)).collect();
         assert_eq!(missing, [("'UNUSED'", "the environment variable `UNUSED` is not set")]);

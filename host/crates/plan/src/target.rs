@@ -371,6 +371,6 @@ load = { executor = "per-vu-iterations" }
         let tls = plan.tls(target.settings.unwrap()).unwrap();
         assert_eq!(tls.authorities.as_deref(), Some(&b"ca"[..]));
         assert_eq!(tls.identity, Some((b"cert".to_vec(), b"key".to_vec())));
-        assert_eq!(secrets.redactor.redact("sent t0ken-of-robot"), "sent [redacted]");
+        assert_eq!(secrets.redactor.redact("sent t0ken-of-robot"), "sent **************");
     }
 }

@@ -33,7 +33,8 @@ pub use environment::context::{DEFAULT_GROUP, Delivery, Isolation, PluginContext
 pub use environment::delivery::Resender;
 pub use environment::grants::{Grants, HostGrant, HostGrantError};
 pub use environment::limits::Limits;
-pub use environment::secret::{Credential, CredentialError, HMAC_SHA256, Redactor, Secret};
+pub use environment::redactor::Redactor;
+pub use environment::secret::{Credential, CredentialError, HMAC_SHA256, Secret};
 pub use recording::fact::Facts;
 pub use recording::ledger::{Ledger, LedgerEntry, LedgerError, ScenarioLedger};
 pub use recording::outbox::{DeliveryState, Message, Outbox, OutboxError, Piece};

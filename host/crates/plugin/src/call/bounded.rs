@@ -41,7 +41,7 @@ pub enum CallError {
 impl CallError {
     pub(crate) fn failed(services: &Services, failure: &Failure) -> Self {
         let kind = services.failure(&failure.kind, &failure.message);
-        Self::Failed { kind, message: services.worker.redactor.redact(&failure.message).into_owned() }
+        Self::Failed { kind, message: services.told(&failure.message) }
     }
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn diagnose(store: &Store<Guest>, error: &wasmtime::Error) -> CallErr
     let guest = store.data();
     let limits = &guest.services.plugin.limits;
     if let Some(Stopped { fault, message }) = error.downcast_ref() {
-        let message = guest.services.worker.redactor.redact(message).into_owned();
+        let message = guest.services.told(message);
         return CallError::Fault { fault: *fault, message };
     }
     let (fault, message) = match error.downcast_ref::<Trap>() {
@@ -125,7 +125,7 @@ pub(crate) fn diagnose(store: &Store<Guest>, error: &wasmtime::Error) -> CallErr
         _ => (Fault::Trap, error.root_cause().to_string()),
     };
     let message = format!("{message}{}", frames(error));
-    CallError::Fault { fault, message: guest.services.worker.redactor.redact(&message).into_owned() }
+    CallError::Fault { fault, message: guest.services.told(&message) }
 }
 
 /// For an instance that is not there although it was just made; can't happen.

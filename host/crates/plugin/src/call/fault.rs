@@ -37,6 +37,8 @@ pub enum Fault {
     LogFlood,
     /// A request to a host, or a use of a credential or file, that the suite does not grant.
     HostDenied,
+    /// A server sent a secret back; it was masked before the plugin got the answer.
+    SecretEchoed,
     /// A sample of a metric that the plugin's description does not declare.
     UndeclaredMetric,
     /// A sample with a wrong tag or value.
@@ -78,6 +80,7 @@ impl Fault {
             Self::SampleFlood => "sample-flood",
             Self::LogFlood => "log-flood",
             Self::HostDenied => "host-denied",
+            Self::SecretEchoed => "secret-echoed",
             Self::UndeclaredMetric => "undeclared-metric",
             Self::InvalidSample => "invalid-sample",
             Self::SeriesLimit => "series-limit",

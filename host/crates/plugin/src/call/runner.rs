@@ -83,13 +83,13 @@ impl Runner {
         let scenario = self.scenario();
         let findings = self.once(async |exports, accessor| exports.call_preflight(accessor, scenario).await).await?;
         let check = |finding: types::Finding| PreflightCheck {
-            name: finding.name,
+            name: self.services.told(&finding.name),
             outcome: match finding.outcome {
                 types::Outcome::Pass => CheckOutcome::Pass,
                 types::Outcome::Warn => CheckOutcome::Warn,
                 types::Outcome::Fail => CheckOutcome::Fail,
             },
-            message: self.services.worker.redactor.redact(&finding.message).into_owned(),
+            message: self.services.told(&finding.message),
         };
         Ok(findings.into_iter().map(check).collect())
     }

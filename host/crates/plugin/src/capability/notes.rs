@@ -6,8 +6,8 @@ use crate::component::guest::Guest;
 impl Host for Guest {
     fn fact(&mut self, key: String, value: String) {
         if self.services.capable {
-            let value = self.services.worker.redactor.redact(&value);
-            self.services.worker.facts.note(&self.services.plugin.name, &key, &value);
+            let key = self.services.worker.redactor.redact(&key);
+            self.services.worker.facts.note(&self.services.plugin.name, &key, &self.services.told(&value));
         }
     }
 

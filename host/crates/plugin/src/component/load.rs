@@ -184,7 +184,7 @@ fn nowhere() -> (WorkerContext, PluginContext) {
         stop: watch::channel(false).1,
         ending: Arc::default(),
         incidents: Incidents::channel().0,
-        redactor: crate::environment::secret::Redactor::default(),
+        redactor: crate::environment::redactor::Redactor::default(),
         seed: 0,
     };
     (worker, PluginContext { name: "describe".into(), ..PluginContext::default() })

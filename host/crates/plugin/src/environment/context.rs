@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use crate::call::fault::Incidents;
 use crate::environment::grants::Grants;
 use crate::environment::limits::Limits;
-use crate::environment::secret::Redactor;
+use crate::environment::redactor::Redactor;
 use crate::recording::fact::Facts;
 use crate::recording::ledger::ScenarioLedger;
 use crate::recording::outbox::Outbox;

@@ -91,6 +91,11 @@ impl Grants {
         })
     }
 
+    /// Whether requests may carry a credential.
+    pub(crate) fn has_credentials(&self) -> bool {
+        self.target_credential.is_some() || !self.credentials.is_empty()
+    }
+
     pub(crate) fn credential(&self, name: &str) -> Result<&Arc<Credential>, Denied> {
         self.credentials.get(name).ok_or_else(|| Denied::Credential(name.into()))
     }

@@ -21,6 +21,8 @@ pub(crate) struct Target {
     pub(crate) headers: HeaderMap,
     /// For requests elsewhere.
     pub(crate) plain: HeaderMap,
+    /// Whether answers are searched for secrets: something secret goes out with the plugin's requests, which a server may send back.
+    pub(crate) scans: bool,
 }
 
 impl PreparedTarget {
@@ -42,6 +44,8 @@ impl Target {
         let target = plugin.grants.target.as_ref();
         let origin = target.map(|target| worker.http.origin(target)).transpose()?;
         let prefix = target.map_or("", |target| target.path().trim_end_matches('/')).to_owned();
-        Ok(Self { origin, prefix, headers, plain })
+        let secret_url = target.is_some_and(|target| worker.redactor.masked(target.to_string().as_bytes()).is_some());
+        let scans = plugin.grants.has_credentials() || secret_url;
+        Ok(Self { origin, prefix, headers, plain, scans })
     }
 }

@@ -1,5 +1,7 @@
 //! Log lines of plugins, redacted, cut and counted.
 
+use kperf_metrics::printable;
+
 use crate::bindings::log::Level;
 use crate::environment::services::Services;
 
@@ -13,6 +15,7 @@ pub(crate) fn write(services: &Services, level: Level, message: &str) {
     }
     // Redaction comes first: a cut secret is not found any more.
     let message = services.worker.redactor.redact(message);
+    let message = printable(&message);
     let cut = message.floor_char_boundary(LONGEST);
     let (line, more) = message.split_at_checked(cut).unwrap_or((&message, ""));
     let more = if more.is_empty() { "" } else { " [cut]" };

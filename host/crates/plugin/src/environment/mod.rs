@@ -7,6 +7,7 @@ pub(crate) mod http_target;
 pub(crate) mod limits;
 pub(crate) mod log_line;
 pub(crate) mod random;
+pub(crate) mod redactor;
 pub(crate) mod secret;
 pub(crate) mod sender;
 pub(crate) mod services;

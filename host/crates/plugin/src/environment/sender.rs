@@ -64,6 +64,8 @@ pub(crate) struct Sender {
 struct Outgoing {
     origin: Origin,
     request: kperf_http::Request,
+    /// Whether the answer may hold a secret.
+    scans: bool,
 }
 
 impl Sender {
@@ -82,7 +84,7 @@ impl Sender {
         mut request: wit::Request,
         answer: impl FnOnce(kperf_http::Response, Timing) -> R + Send + 'static,
     ) -> Result<Exchanging<R>, Error> {
-        let Outgoing { origin, request: outgoing } = self.prepare(&mut request).inspect_err(|error| {
+        let Outgoing { origin, request: outgoing, scans } = self.prepare(&mut request).inspect_err(|error| {
             if let Error::Denied(message) = error {
                 self.services.fault(Fault::HostDenied, 1, message);
             }
@@ -111,6 +113,9 @@ impl Sender {
                 services.record(|series, shard| series.request(shard, &sent));
             }
             let mut response = exchange.result.map_err(refusal)?;
+            if scans {
+                services.mask_echo(&operation, &mut response);
+            }
             if let Some(id) = id {
                 response.headers.insert(X_REQUEST_ID, id);
             }
@@ -161,7 +166,7 @@ impl Sender {
             decompress: defaults.compression,
             redirects: (request.redirects > 0).then(|| self.redirects(request.redirects, credential.map(|c| &**c))),
         };
-        Ok(Outgoing { origin, request: outgoing })
+        Ok(Outgoing { origin, request: outgoing, scans: target.scans })
     }
 
     /// Where a URL leads to, if the plugin may go there, and whether that is the target.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use kperf_metrics::{Record, Shard};
+use kperf_metrics::{Record, Shard, printable};
 use parking_lot::Mutex;
 
 use crate::bindings::records::Value;
@@ -15,8 +15,9 @@ use crate::environment::context::{PluginContext, WorkerContext};
 use crate::environment::http_target::PreparedTarget;
 use crate::environment::limits::Meter;
 use crate::environment::random::Stream;
+use crate::environment::redactor::Redactor;
 use crate::recording::series::{SeriesBook, Unrecorded};
-use crate::recording::table::{self, Table};
+use crate::recording::table::{self, Table, cut};
 
 /// The longest message of an incident in bytes; what is beyond is cut.
 const LONGEST_MESSAGE: usize = 4096;
@@ -50,7 +51,7 @@ struct State {
 
 impl Services {
     pub(crate) fn new(worker: WorkerContext, plugin: Arc<PluginContext>, description: &Description) -> Arc<Self> {
-        let mut series = SeriesBook::new(worker.registry.clone(), plugin.tags.clone());
+        let mut series = SeriesBook::new(worker.registry.clone(), plugin.tags.clone(), worker.redactor.clone());
         let mut book = IncidentCounter::new(Arc::clone(&plugin.name), worker.incidents.clone());
         for metric in description.metrics.iter().chain(&plugin.metrics) {
             if let Err(conflict) = series.declare(metric) {
@@ -104,7 +105,7 @@ impl Services {
                 Unrecorded::Tag(_) => Fault::InvalidSample,
                 Unrecorded::Limit(_) => Fault::SeriesLimit,
             };
-            state.book.fault(fault, 1, || error.to_string());
+            state.book.fault(fault, 1, || told(&self.worker.redactor, &error.to_string()));
         }
     }
 
@@ -191,26 +192,49 @@ impl Services {
         self.state.lock().heard
     }
 
+    /// A text that the plugin, or a server that it talks to, has a part in, fit for people: without secrets, on one line, not too long.
+    pub(crate) fn told(&self, text: &str) -> String {
+        told(&self.worker.redactor, text)
+    }
+
+    /// Masks the secrets that a server sends back, byte for byte, and reports that it does.
+    pub(crate) fn mask_echo(&self, operation: &str, response: &mut kperf_http::Response) {
+        let redactor = &self.worker.redactor;
+        let mut echoes = false;
+        if let Some(masked) = redactor.masked(&response.body) {
+            response.body = masked.into();
+            echoes = true;
+        }
+        for value in response.headers.values_mut() {
+            let masked = redactor.masked(value.as_bytes());
+            if let Some(masked) = masked.and_then(|masked| http::HeaderValue::from_bytes(&masked).ok()) {
+                *value = masked;
+                echoes = true;
+            }
+        }
+        if echoes {
+            let target = if self.plugin.target.is_empty() { "a granted host" } else { &self.plugin.target };
+            let message =
+                format!("{target} sends a secret of the suite back (`{operation}`); the plugin got it masked");
+            self.fault(Fault::SecretEchoed, 1, &message);
+        }
+    }
+
     /// Reports a fault.
     pub(crate) fn fault(&self, fault: Fault, count: u64, message: &str) {
-        let book = &mut self.state.lock().book;
-        book.fault(fault, count, || self.worker.redactor.redact(message).into_owned());
+        self.state.lock().book.fault(fault, count, || self.told(message));
     }
 
     /// Reports a failure that the plugin returned, and gives its kind as an interned text.
     pub(crate) fn failure(&self, kind: &str, message: &str) -> Arc<str> {
-        let book = &mut self.state.lock().book;
-        book.add(sane_kind(kind), 1, || self.worker.redactor.redact(message).into_owned())
+        let kind = self.worker.redactor.redact(kind);
+        self.state.lock().book.add(sane_kind(&kind), 1, || self.told(message))
     }
 
     /// Reports what the plugin itself has to say about the result.
     pub(crate) fn incident(&self, kind: &str, message: &str, count: u64) {
-        let book = &mut self.state.lock().book;
-        book.add(sane_kind(kind), count, || {
-            let message = self.worker.redactor.redact(message);
-            let cut = message.floor_char_boundary(LONGEST_MESSAGE);
-            message.split_at_checked(cut).map_or_else(|| message.to_string(), |(message, _)| message.to_owned())
-        });
+        let kind = self.worker.redactor.redact(kind);
+        self.state.lock().book.add(sane_kind(&kind), count, || self.told(message));
     }
 
     /// 128 random bits for a trace.
@@ -243,6 +267,14 @@ impl Drop for Services {
     fn drop(&mut self) {
         self.tick();
     }
+}
+
+/// See [`Services::told`]. Redaction comes first: a cut secret is not found any more.
+fn told(redactor: &Redactor, text: &str) -> String {
+    // What is far too long is not looked through to its end.
+    let text = cut(text, 4 * LONGEST_MESSAGE);
+    let text = redactor.redact(text);
+    cut(&printable(&text), LONGEST_MESSAGE).to_owned()
 }
 
 /// The kind as it is, or `invalid-kind` for what can't be a tag's value.

@@ -102,7 +102,7 @@ impl Ledger {
     /// # Errors
     /// When there is a ledger already, or the folder can't be written.
     pub fn create(path: &Path) -> Result<Self, LedgerError> {
-        let file = OpenOptions::new().append(true).create_new(true).open(path)?;
+        let file = private(OpenOptions::new().append(true).create_new(true)).open(path)?;
         hold(&file)?;
         Ok(Self::new(path.to_owned(), Pen { file, torn: false }, 1))
     }
@@ -292,6 +292,13 @@ impl ScenarioLedger {
         })?;
         Ok(entries.into_values().rev().collect())
     }
+}
+
+/// Nobody else may read what is made: names are kept as they are, whatever is part of them.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
 }
 
 /// Makes this process the one that writes the file.

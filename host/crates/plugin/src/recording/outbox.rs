@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
+use crate::recording::ledger::private;
+
 /// Messages of one run; a plugin that writes more has gone wild.
 const MOST: u64 = 10_000;
 
@@ -178,7 +180,7 @@ impl Outbox {
         let file = match &mut state.file {
             Some(file) => file,
             none => {
-                let file = OpenOptions::new().append(true).create_new(true).open(&self.path)?;
+                let file = private(OpenOptions::new().append(true).create_new(true)).open(&self.path)?;
                 hold(&file)?;
                 none.insert(file)
             }

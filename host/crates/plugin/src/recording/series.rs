@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use http::Method;
 use kperf_http::{Exchange, Timing};
-use kperf_metrics::{Builtin, MetricDef, MetricId, Registry, SeriesId, SeriesLimit, Shard, Tags};
+use kperf_metrics::{Builtin, MetricDef, MetricId, Registry, SeriesId, SeriesLimit, Shard, Tags, printable};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+
+use crate::environment::redactor::Redactor;
 
 /// Tags as the guest gives them.
 pub(crate) type GuestTags = Vec<(String, String)>;
@@ -35,6 +37,8 @@ pub(crate) enum Unrecorded {
 pub(crate) struct SeriesBook {
     registry: Registry,
     tags: Tags,
+    /// For names and values that become part of a series: once each, when it is made.
+    redactor: Redactor,
     operations: FxHashMap<Box<str>, Variants<HttpSeries>>,
     checks: FxHashMap<Box<str>, Option<SeriesId>>,
     metrics: FxHashMap<Box<str>, (MetricId, Variants<SeriesId>)>,
@@ -126,10 +130,11 @@ pub(crate) struct Sent<'a> {
 }
 
 impl SeriesBook {
-    pub(crate) fn new(registry: Registry, tags: Tags) -> Self {
+    pub(crate) fn new(registry: Registry, tags: Tags, redactor: Redactor) -> Self {
         Self {
             registry,
             tags,
+            redactor,
             operations: FxHashMap::default(),
             checks: FxHashMap::default(),
             metrics: FxHashMap::default(),
@@ -149,14 +154,14 @@ impl SeriesBook {
     /// Records a request. Connecting and the TLS handshake are recorded only when they happened, durations only when
     /// something was sent.
     pub(crate) fn request(&mut self, shard: &mut Shard, sent: &Sent<'_>) -> Result<(), Unrecorded> {
-        let Self { registry, tags, operations, .. } = self;
+        let Self { registry, tags, redactor, operations, .. } = self;
         if !operations.contains_key(sent.operation) {
             operations.insert(sent.operation.into(), Variants::default());
         }
         let Some(variants) = operations.get_mut(sent.operation) else { return Ok(()) };
         let made = || {
-            let plain = tags.with("operation", sent.operation);
-            HttpSeries::new(registry, extend(&plain, sent.tags)?, plain)
+            let plain = tags.with("operation", &clean(redactor, sent.operation));
+            HttpSeries::new(registry, extend(&plain, sent.tags, redactor)?, plain)
         };
         let Some(series) = variants.get(sent.tags, made)? else {
             shard.drop_samples(1);
@@ -180,7 +185,7 @@ impl SeriesBook {
             }
             return Ok(());
         }
-        let made = self.registry.series(Builtin::Checks.into(), self.tags.with("check", name));
+        let made = self.registry.series(Builtin::Checks.into(), self.tags.with("check", &clean(&self.redactor, name)));
         self.checks.insert(name.into(), made.as_ref().ok().copied());
         shard.rate(made?, passed);
         Ok(())
@@ -199,8 +204,8 @@ impl SeriesBook {
             shard.drop_samples(1);
             return Err(Unrecorded::Undeclared(metric.into()));
         };
-        let (registry, base) = (&self.registry, &self.tags);
-        match variants.get(tags, || Ok(registry.series(*id, extend(base, tags)?)?)) {
+        let (registry, base, redactor) = (&self.registry, &self.tags, &self.redactor);
+        match variants.get(tags, || Ok(registry.series(*id, extend(base, tags, redactor)?)?)) {
             Ok(Some(series)) => match at {
                 Some(at) => shard.record_at(*series, value, at),
                 None => shard.record(*series, value),
@@ -307,14 +312,28 @@ impl HttpSeries {
 }
 
 /// The tags with the guest's own.
-fn extend(tags: &Tags, more: &[(String, String)]) -> Result<Tags, Unrecorded> {
+fn extend(tags: &Tags, more: &[(String, String)], redactor: &Redactor) -> Result<Tags, Unrecorded> {
     for (at, (key, value)) in more.iter().enumerate() {
         let known = RESERVED.contains(&key.as_str()) || more.iter().take(at).any(|(earlier, _)| earlier == key);
         if known || !is_key(key) || value.len() > LONGEST_VALUE {
             return Err(Unrecorded::Tag(key.clone()));
         }
     }
-    Ok(more.iter().fold(tags.clone(), |tags, (key, value)| tags.with(key, value)))
+    let mut tags = tags.clone();
+    for (key, value) in more {
+        // A key with a mask in it is no key any more.
+        let masked = redactor.redact(key);
+        if !is_key(&masked) {
+            return Err(Unrecorded::Tag(masked.into_owned()));
+        }
+        tags = tags.with(key, &clean(redactor, value));
+    }
+    Ok(tags)
+}
+
+/// A name or value of the plugin's, without secrets and on one line.
+fn clean(redactor: &Redactor, text: &str) -> String {
+    printable(&redactor.redact(text)).into_owned()
 }
 
 /// Whether a text matches `[a-z_][a-z0-9_]*`.

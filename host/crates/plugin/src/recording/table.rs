@@ -4,9 +4,10 @@ use kperf_metrics::{Cell, Unit};
 
 use crate::bindings::records::Value;
 use crate::bindings::types;
+use crate::component::description::sentence;
 use crate::component::description_error::DescriptionError;
 use crate::component::unit::unit;
-use crate::environment::secret::Redactor;
+use crate::environment::redactor::Redactor;
 use crate::recording::series::is_key;
 
 /// What the cells of a column are.
@@ -107,6 +108,7 @@ fn named(what: &str, name: &str) -> Result<(), DescriptionError> {
     if is_key(name) && name.len() <= LONGEST_NAME {
         return Ok(());
     }
+    let name = sentence(name);
     Err(DescriptionError::new(format!(
         "the {what} `{name}` does not match [a-z_][a-z0-9_]* with at most {LONGEST_NAME} characters"
     )))
@@ -134,7 +136,7 @@ fn table(raw: types::Table) -> Result<Table, DescriptionError> {
             types::ColumnType::Boolean => ColumnType::Boolean,
             types::ColumnType::Instant => ColumnType::Instant,
         };
-        let (name, description) = (column.name.clone(), column.description.clone());
+        let (name, description) = (column.name.clone(), sentence(&column.description));
         columns.push(Column { name, of, unit: unit(column.unit), description });
     }
     if let Some(span) = &raw.span {
@@ -155,7 +157,7 @@ fn table(raw: types::Table) -> Result<Table, DescriptionError> {
         }
     }
     let span = raw.span.map(|span| Span { trace: span.trace, name: span.name, start: span.start, end: span.end });
-    Ok(Table { name: raw.name, description: raw.description, columns, span })
+    Ok(Table { name: raw.name, description: sentence(&raw.description), columns, span })
 }
 
 /// Why a row is dropped.
@@ -272,7 +274,7 @@ mod tests {
             vec![Value::Text("run hunter22".into()), Value::Missing, Value::Instant(1), Value::Instant(-2), last]
         };
         let (place, cells) = fit(&tables, "tasks", row(Value::Number(0.5)), &redactor).unwrap();
-        let text = Cell::Text("run [redacted]".into());
+        let text = Cell::Text("run ********".into());
         assert_eq!(place, 0);
         assert_eq!(*cells, [text, Cell::Missing, Cell::Integer(1), Cell::Integer(-2), Cell::Number(0.5)]);
         let (_, cells) = fit(&tables, "tasks", row(Value::Number(f64::NAN)), &redactor).unwrap();
