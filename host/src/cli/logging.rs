@@ -5,6 +5,7 @@ use std::path::Path;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::masked::Masked;
 use super::{DisplayArgs, LogFormat};
 use crate::terminal::Display;
 
@@ -53,7 +54,7 @@ fn install<W>(filter: EnvFilter, format: LogFormat, writer: W, colour: bool)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colour);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Masked(writer)).with_ansi(colour);
     // A second subscriber can only come from a second call in one process (tests); the first one stays.
     let _ = match format {
         LogFormat::Json => builder.json().try_init(),

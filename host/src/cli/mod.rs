@@ -5,6 +5,7 @@ mod cleanup;
 mod convert;
 mod engine;
 mod logging;
+mod masked;
 mod plugins;
 mod refusal;
 mod simulate;

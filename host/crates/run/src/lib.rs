@@ -27,6 +27,7 @@ mod sinks;
 mod stream;
 mod tables;
 mod thread;
+mod tidy;
 mod workers;
 
 pub use cleanup::{CleanupError, Past, clean_up};

@@ -12,6 +12,7 @@ use kperf_results::{Fold, Journal, MatrixHeader, RunEvent, RunFolder, RunHeader}
 use tokio::sync::{mpsc, watch};
 
 use crate::listeners::{Attaching, Ending, Listeners, Until};
+use crate::tidy::{tidy, tidy_incident};
 
 /// See the module. Everything happens on the thread of the run.
 pub(crate) struct EventStream {
@@ -87,6 +88,7 @@ impl EventStream {
 
     /// Something has happened.
     pub(crate) fn emit(&self, event: RunEvent) {
+        let event = tidy(event);
         let state = &mut *self.state.borrow_mut();
         state.fold.apply(&event);
         if let Some(journal) = &mut state.journal
@@ -110,7 +112,8 @@ impl EventStream {
     pub(crate) fn emit_reported(&self) {
         self.state.borrow_mut().listeners.report_lost();
         loop {
-            let Ok(incident) = self.state.borrow_mut().reported.try_recv() else { break };
+            let Ok(mut incident) = self.state.borrow_mut().reported.try_recv() else { break };
+            tidy_incident(&mut incident);
             log(&incident);
             self.emit(RunEvent::Incident(incident));
         }
