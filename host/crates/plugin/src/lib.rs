@@ -29,7 +29,9 @@ pub use component::description_error::DescriptionError;
 pub use component::engine::{Engine, EngineConfig, EngineError, TICK};
 pub use component::inspect::{CONTRACT_VERSION, InspectError, World};
 pub use component::load::{LoadError, Plugin};
-pub use environment::context::{DEFAULT_GROUP, Delivery, Isolation, PluginContext, RequestDefaults, WorkerContext};
+pub use environment::context::{
+    ArtifactsLeft, DEFAULT_GROUP, Delivery, Isolation, PluginContext, RequestDefaults, WorkerContext,
+};
 pub use environment::delivery::Resender;
 pub use environment::grants::{Grants, HostGrant, HostGrantError};
 pub use environment::limits::Limits;

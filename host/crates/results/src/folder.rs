@@ -15,6 +15,36 @@ impl RunFolder {
         Self { path: path.into() }
     }
 
+    /// Makes the folder for a new run, or takes one that has none of a run's files: what is there is somebody's.
+    ///
+    /// # Errors
+    /// [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) with the name of a file that the run would overwrite; otherwise when the
+    /// folder can't be made.
+    pub fn claim(&self) -> std::io::Result<()> {
+        let files = [
+            self.run_info(),
+            self.suite(),
+            self.journal(),
+            self.record_rows(),
+            self.ledger(),
+            self.outbox(),
+            self.summary(),
+            self.series(),
+            self.histograms(),
+            self.cells_journal(),
+            self.cells_table(),
+        ];
+        let folders = ["artifacts", "records", "doubles", "cells"].map(|name| self.path.join(name));
+        for taken in files.iter().chain(&folders) {
+            if taken.symlink_metadata().is_ok() {
+                let name = taken.file_name().unwrap_or_default().to_string_lossy();
+                let message = format!("`{name}` is there already, and a run overwrites nothing: choose a new folder");
+                return Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, message));
+            }
+        }
+        std::fs::create_dir_all(&self.path)
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

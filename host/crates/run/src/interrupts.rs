@@ -1,4 +1,5 @@
-//! Ctrl-C (and SIGTERM, which is how CI and Kubernetes say it): once to end in order, twice to leave at once.
+//! Ctrl-C, once to end in order, twice to leave at once; and what says the same: SIGTERM (CI and Kubernetes), SIGHUP (the terminal was
+//! closed), SIGXFSZ (a file may not grow any more: the write that failed has an error of its own).
 
 use tokio::sync::watch;
 
@@ -47,22 +48,28 @@ impl Interrupts {
 }
 
 #[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
+struct Signals([tokio::signal::unix::Signal; 4]);
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        Ok(Self([
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+            signal(too_large)?,
+        ]))
     }
 
     async fn next(&mut self) {
+        let Self([interrupt, terminate, hangup, too_large]) = self;
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+            _ = too_large.recv() => {}
         }
     }
 }

@@ -95,6 +95,7 @@ pub async fn run(plan: &Plan, options: RunOptions<'_>, interrupts: &Interrupts) 
     let folder = RunFolder::new(out);
     let write = |source| RunError::Folder { dir: folder.path().to_owned(), source };
     let registry = Registry::new(series_limit(plan));
+    folder.claim().map_err(write)?;
     let stream = EventStream::begin(&folder, header.clone(), registry.clone()).map_err(write)?;
     for (name, make) in options.sinks {
         let sink = Attaching::start(&name, Terms::usual(Until::Last), stream.incidents(), make);

@@ -57,7 +57,7 @@ pub(crate) fn store(engine: &Engine, services: &Arc<Services>) -> Store<Guest> {
             Tick::GoOn => UpdateDeadline::Continue(1),
             // A timer and not a mere yield: tokio runs many ready tasks before it looks at its sockets again, and each
             // turn of this one takes a tick.
-            Tick::Pause => UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(PAUSE))),
+            Tick::Pause => UpdateDeadline::YieldCustom(1, Box::pin(store.data().cpu.pause(PAUSE))),
             Tick::Stop => UpdateDeadline::Interrupt,
         })
     });

@@ -37,6 +37,8 @@ pub enum Fault {
     LogFlood,
     /// A request to a host, or a use of a credential or file, that the suite does not grant.
     HostDenied,
+    /// More artifacts, or larger ones, than a plugin may leave; what was beyond is refused.
+    ArtifactFlood,
     /// A server sent a secret back; it was masked before the plugin got the answer.
     SecretEchoed,
     /// A sample of a metric that the plugin's description does not declare.
@@ -80,6 +82,7 @@ impl Fault {
             Self::SampleFlood => "sample-flood",
             Self::LogFlood => "log-flood",
             Self::HostDenied => "host-denied",
+            Self::ArtifactFlood => "artifact-flood",
             Self::SecretEchoed => "secret-echoed",
             Self::UndeclaredMetric => "undeclared-metric",
             Self::InvalidSample => "invalid-sample",

@@ -1,8 +1,9 @@
 //! Compiled plugins on disk, so that a plugin is compiled once per machine and not once per run.
 //!
 //! Loading compiled code runs it without any further check: whoever can write the file can run code as this process.
-//! The folder is therefore made private (0700), files are written under a temporary name and renamed, and each carries
-//! the SHA-256 of its content, so that a torn or damaged file is recompiled instead of trusted.
+//! The folder is therefore made private (0700), and used only if it is no link, belongs to this user, and nobody else may write to it; the
+//! same goes for each file, which is opened once and checked by what was opened. Files are written under a temporary name and renamed, and
+//! each carries the SHA-256 of its content, so that a torn or damaged file is recompiled instead of trusted.
 
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
@@ -60,7 +61,13 @@ impl CompileCache {
     }
 
     fn read(&self, engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
-        let content = std::fs::read(path).ok()?;
+        let content = read_own(path).inspect_err(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                let path = path.display();
+                tracing::warn!(target: "plugin", %path, %error, "a compiled plugin can't be trusted, compiling again");
+            }
+        });
+        let content = content.ok()?;
         let (checksum, code) = content.split_at_checked(CHECKSUM)?;
         if Sha256::digest(code).as_slice() != checksum {
             tracing::warn!(target: "plugin", path = %path.display(), "damaged compiled plugin, compiling again");
@@ -73,7 +80,11 @@ impl CompileCache {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let temporary = self.dir.join(format!("{}-{}.tmp", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
         let written = (|| {
-            let mut file = std::fs::File::create_new(&temporary)?;
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let mut file = options.open(&temporary)?;
             file.write_all(Sha256::digest(code).as_slice())?;
             file.write_all(code)?;
             std::fs::rename(&temporary, path)
@@ -96,20 +107,43 @@ fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Compo
     unsafe { Component::deserialize(engine, code) }
 }
 
-/// Makes the folder, and refuses one that others may write to.
+/// Makes the folder, and refuses one that is not this user's alone.
 fn make_private(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
-        use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+        use std::os::unix::fs::DirBuilderExt as _;
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-        let mode = std::fs::metadata(dir)?.permissions().mode();
-        if mode & 0o022 != 0 {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "others may write to it"));
-        }
-        Ok(())
+        own(&std::fs::symlink_metadata(dir)?)
     }
     #[cfg(not(unix))]
     std::fs::create_dir_all(dir)
+}
+
+/// The content of a file that is this user's alone.
+fn read_own(path: &Path) -> io::Result<Vec<u8>> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
+    let mut file = options.open(path)?;
+    #[cfg(unix)]
+    own(&file.metadata()?)?;
+    let mut content = Vec::new();
+    io::Read::read_to_end(&mut file, &mut content)?;
+    Ok(content)
+}
+
+/// Whether something belongs to this user, is no link, and nobody else may write to it.
+#[cfg(unix)]
+fn own(metadata: &std::fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let wrong = match metadata {
+        it if it.is_symlink() => "it is a link",
+        it if it.uid() != rustix::process::geteuid().as_raw() => "it belongs to another user",
+        it if it.mode() & 0o022 != 0 => "others may write to it",
+        _ => return Ok(()),
+    };
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, wrong))
 }
 
 /// The SHA-256 of a component's bytes, in lower-case hexadecimal.
@@ -158,5 +192,31 @@ mod tests {
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
         let error = CompileCache::open(dir.path(), &wasmtime::Engine::default()).unwrap_err();
         assert!(error.to_string().contains("others may write to it"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_this_users_alone_is_not_run() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let engine = wasmtime::Engine::default();
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, link) = (dir.path().join("cache"), dir.path().join("link"));
+        let cache = CompileCache::open(&folder, &engine).unwrap();
+        let bytes = b"\0asm\x0d\0\x01\0";
+        cache.component(&engine, &digest(bytes), bytes).unwrap();
+        let file = cached(&folder);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert!(cache.component(&engine, &digest(bytes), b"garbage").is_err(), "others may write to the file");
+        std::fs::rename(&file, dir.path().join("elsewhere")).unwrap();
+        std::fs::set_permissions(dir.path().join("elsewhere"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &file).unwrap();
+        assert!(cache.component(&engine, &digest(bytes), b"garbage").is_err(), "the file is a link");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert!(CompileCache::open(&link, &engine).unwrap_err().to_string().contains("it is a link"));
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&folder, Some(65_534), None).unwrap();
+            let error = CompileCache::open(&folder, &engine).unwrap_err();
+            assert!(error.to_string().contains("belongs to another user"), "{error}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::sync::Notify;
 use wasmtime::component::{GuestTaskId, Linker, ResourceTable};
@@ -143,6 +144,26 @@ pub(crate) enum Tick {
     Stop,
 }
 
+/// When a guest last went on. Set while it waits, out of reach of its store.
+#[derive(Debug, Clone)]
+struct Resumed(Arc<Mutex<Instant>>);
+
+impl Default for Resumed {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+}
+
+impl Resumed {
+    fn now(&self) {
+        *self.0.lock() = Instant::now();
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.lock().elapsed()
+    }
+}
+
 /// One stretch in so many is timed, and counted that many times: reading the clock at every crossing between host and
 /// guest, of which a request has about sixteen, would cost more than the metric is worth.
 const SAMPLED: u64 = 8;
@@ -157,8 +178,13 @@ pub(crate) struct CpuClock {
     entered: Option<Instant>,
     /// By how much this stretch counts; 0 if it is not timed.
     weight: u64,
-    /// Ticks of the engine's clock since the guest last returned to the event loop.
+    /// Ticks of the engine's clock since the guest last returned to the event loop. Those that fall into a call of the host count as
+    /// one.
     ticks: u32,
+    /// How long the guest has run since its first tick, with what the host did for it.
+    ran: Duration,
+    /// When it last went on, since its first tick.
+    resumed: Resumed,
     exceeded: bool,
     nanoseconds: u64,
     /// Chooses the stretches: a fixed rhythm could fall in step with the guest's own.
@@ -168,7 +194,16 @@ pub(crate) struct CpuClock {
 impl Default for CpuClock {
     /// Times the first stretch, exactly.
     fn default() -> Self {
-        Self { entered: None, weight: 1, ticks: 0, exceeded: false, nanoseconds: 0, choice: Stream::new(0) }
+        Self {
+            entered: None,
+            weight: 1,
+            ticks: 0,
+            ran: Duration::ZERO,
+            resumed: Resumed::default(),
+            exceeded: false,
+            nanoseconds: 0,
+            choice: Stream::new(0),
+        }
     }
 }
 
@@ -194,7 +229,13 @@ impl CpuClock {
     /// A tick of the engine's clock fell into the guest's code.
     pub(crate) fn tick(&mut self, tick: Duration, limit: Duration) -> Tick {
         self.ticks += 1;
-        self.exceeded = tick * self.ticks > limit;
+        if self.ticks == 1 {
+            self.ran = Duration::ZERO;
+            self.resumed.now();
+        } else {
+            self.ran += self.resumed.elapsed();
+        }
+        self.exceeded = self.ran.max(tick * self.ticks) > limit;
         if self.exceeded {
             return Tick::Stop;
         }
@@ -211,6 +252,15 @@ impl CpuClock {
             self.nanoseconds += crate::call::duration::nanoseconds(tick);
         }
         Tick::Pause
+    }
+
+    /// Waits before the guest goes on.
+    pub(crate) fn pause(&self, pause: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let resumed = self.resumed.clone();
+        async move {
+            tokio::time::sleep(pause).await;
+            resumed.now();
+        }
     }
 
     /// The guest has returned to the event loop.

@@ -81,6 +81,28 @@ impl Default for RequestDefaults {
     }
 }
 
+/// How many artifacts a plugin has left so far, and bytes in them; clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct ArtifactsLeft(Arc<Mutex<(u64, u64)>>);
+
+impl ArtifactsLeft {
+    /// The most artifacts of one plugin in a run.
+    pub const MOST: u64 = 10_000;
+    /// The most bytes in them.
+    pub const LARGEST: u64 = 1 << 30;
+
+    /// Counts one more; false if that would be too many, or too much.
+    pub(crate) fn add(&self, bytes: u64) -> bool {
+        let (number, sum) = &mut *self.0.lock();
+        let fits = *number < Self::MOST && *sum + bytes <= Self::LARGEST;
+        if fits {
+            *number += 1;
+            *sum += bytes;
+        }
+        fits
+    }
+}
+
 /// How a reporter's messages are delivered.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -123,6 +145,8 @@ pub struct PluginContext {
     pub requests: RequestDefaults,
     /// The folder of the run in which the plugin may leave files. None refuses them.
     pub artifacts: Option<PathBuf>,
+    /// How much it has left there, over all its instances.
+    pub left: ArtifactsLeft,
     /// Where the plugin's creations are written down. None for all but runners.
     pub ledger: Option<Arc<ScenarioLedger>>,
     /// The number that the plugin's first table has in the run. None where records are not kept.
@@ -155,6 +179,7 @@ impl Default for PluginContext {
             tags: Tags::default(),
             requests: RequestDefaults::default(),
             artifacts: None,
+            left: ArtifactsLeft::default(),
             ledger: None,
             tables: None,
             delivery: None,

@@ -247,10 +247,13 @@ impl Sender {
     fn redirects(&self, limit: u32, credential: Option<&Credential>) -> Arc<Redirects> {
         let services = Arc::clone(&self.services);
         let target = self.services.plugin.grants.target_credential.as_deref();
+        let credentials = credential.into_iter().chain(target).map(|credential| credential.header.clone());
+        // Whatever its name: a key of an API may be in any of the target's own headers.
+        let of_target = self.services.plugin.requests.headers.keys().cloned();
         Arc::new(Redirects {
             limit,
+            sensitive: credentials.chain(of_target).collect(),
             permit: Box::new(move |uri| services.plugin.grants.permits(uri)),
-            sensitive: credential.into_iter().chain(target).map(|credential| credential.header.clone()).collect(),
         })
     }
 }

@@ -143,8 +143,9 @@ pub async fn run_matrix(
                 scenarios: identity.scenarios,
                 cells: plan.cells.iter().map(|it| it.info.clone()).collect(),
             };
-            let journal = MatrixJournal::create(&folder, header.clone())?;
             let write = |source| RunError::Folder { dir: folder.path().to_owned(), source };
+            folder.claim().map_err(write)?;
+            let journal = MatrixJournal::create(&folder, header.clone())?;
             std::fs::write(folder.suite(), &identity.suite).map_err(write)?;
             (folder, journal, MatrixState { header, histories: BTreeMap::new() })
         }

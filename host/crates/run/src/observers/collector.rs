@@ -23,6 +23,7 @@ pub(crate) type Answer = oneshot::Sender<Result<(), String>>;
 /// A collector at work.
 pub(crate) struct CollectorHandle {
     name: Arc<str>,
+    deadline: Duration,
     begin: Option<oneshot::Sender<Instant>>,
     finish: Option<oneshot::Sender<(Window, Answer)>>,
 }
@@ -32,6 +33,7 @@ impl CollectorHandle {
     pub(crate) async fn start(
         task: ObserverTask,
         interval: Duration,
+        deadline: Duration,
         messages: mpsc::UnboundedSender<Message>,
     ) -> Result<Self, String> {
         let name = Arc::clone(&task.context.name);
@@ -41,7 +43,7 @@ impl CollectorHandle {
         thread::spawn(&name, async move || collect(task, interval, messages, ready, begun, finished).await)
             .map_err(|error| format!("can't start a thread: {error}"))?;
         answered(started).await?;
-        Ok(Self { name, begin: Some(begin), finish: Some(finish) })
+        Ok(Self { name, deadline, begin: Some(begin), finish: Some(finish) })
     }
 
     /// Tells the collector when load starts: that is when it observes for the first time.
@@ -51,12 +53,20 @@ impl CollectorHandle {
         }
     }
 
-    /// Tells the collector when load ran and waits for what it still has to say.
+    /// Tells the collector when load ran and waits for what it still has to say, no longer than its deadline. One that hangs is left
+    /// behind: the guest of its thread ends with its call's own limit, or with the process.
     pub(crate) async fn finish(mut self, window: Window) -> Result<(), String> {
         let (answer, finished) = oneshot::channel();
         let Some(finish) = self.finish.take() else { return Ok(()) };
         let _ = finish.send((window, answer));
-        answered(finished).await.map_err(|error| format!("{}: {error}", self.name))
+        let finished = tokio::time::timeout(self.deadline, answered(finished)).await;
+        let finished = finished.unwrap_or_else(|_| {
+            Err(format!(
+                "it had not ended {:?} after load (`deadline`): what it had still to say is lost",
+                self.deadline
+            ))
+        });
+        finished.map_err(|error| format!("{}: {error}", self.name))
     }
 }
 

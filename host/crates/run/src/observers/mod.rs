@@ -54,7 +54,7 @@ impl Observers {
             let (mut context, threads) = environment.map_err(|error| failed(error.to_string()))?;
             context.tables = Some(tables::first(plan, place + at));
             let task = ObserverTask { plugin: planned.component.clone(), context, threads };
-            let started = CollectorHandle::start(task, collector.interval, messages.clone()).await;
+            let started = CollectorHandle::start(task, collector.interval, collector.deadline, messages.clone()).await;
             collectors.push(started.map_err(failed)?);
         }
         let natives = NativeStart { plan, session, run, stream, messages }.all().await?;
@@ -68,10 +68,10 @@ impl Observers {
 
     /// Tells all when load ran and waits for what they still have to say. Gives what went wrong.
     pub(crate) async fn finish(self, window: Window) -> Vec<String> {
-        let mut failures = Vec::new();
-        for collector in self.collectors {
-            failures.extend(collector.finish(window.clone()).await.err());
-        }
+        // All at the same time: their deadlines count from the end of load.
+        let finished = self.collectors.into_iter().map(|collector| collector.finish(window.clone()));
+        let finished = futures_util::future::join_all(finished).await;
+        let failures = finished.into_iter().filter_map(Result::err).collect();
         for native in self.natives {
             native.finish(window.start, window.end).await;
         }

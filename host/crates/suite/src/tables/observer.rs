@@ -20,6 +20,8 @@ pub struct Collector {
     pub plugin: PluginUse,
     /// From one observation to the next.
     pub interval: Duration,
+    /// How long it may take once load is over, a call that is still going on included.
+    pub deadline: Duration,
 }
 
 /// A plugin that delivers messages about the run and its result.
@@ -83,6 +85,12 @@ pub(crate) const COLLECTOR: TableSpec = TableSpec {
         plugin_use::TARGET,
         plugin_use::PARAMS,
         KeySpec::new("interval", SOME_DURATION, Need::Default("5s"), "From one observation to the next."),
+        KeySpec::new(
+            "deadline",
+            SOME_DURATION,
+            Need::Default("10s"),
+            "How long it may take once load is over, a call that is still going on included; then it is cut off, and an incident says so.",
+        ),
         native::NATIVE,
         native::SHA256,
         native::REQUIRED,
@@ -150,7 +158,8 @@ pub(crate) fn read_collector(reader: &mut Reader<'_>, node: &Node, known: &Known
     if let Some(native) = is_native(reader, &section) {
         return read_native(reader, &section, known, native, interval).map(AnyCollector::Native);
     }
-    Some(AnyCollector::Sandboxed(Collector { plugin: read_plugin_use(reader, &section, known)?, interval }))
+    let deadline = reader.value(&section, "deadline");
+    Some(AnyCollector::Sandboxed(Collector { plugin: read_plugin_use(reader, &section, known)?, interval, deadline }))
 }
 
 pub(crate) fn read_reporter(reader: &mut Reader<'_>, node: &Node, known: &Known<'_>) -> Option<Reporter> {
