@@ -163,7 +163,7 @@ async fn connect(endpoint: &Endpoint, progress: &mut Progress<'_>) -> Result<(Me
             (Transport::Tls(Box::new(stream)), if http2 { Protocol::Http2 } else { Protocol::Http1 })
         }
     };
-    Ok((MeteredStream { transport, link: Link::new() }, protocol))
+    Ok((MeteredStream::new(transport, Link::new()), protocol))
 }
 
 async fn connect_tcp(endpoint: &Endpoint) -> Result<TcpStream, Error> {

@@ -165,8 +165,20 @@ impl Wake for Yielded {
 
 /// A socket that keeps its link's account. With TLS it counts what is inside the encryption.
 pub(crate) struct MeteredStream {
-    pub(crate) transport: Transport,
+    transport: Transport,
     pub(crate) link: Arc<Link>,
+    /// Bytes read since the socket was last empty.
+    in_a_row: usize,
+}
+
+/// So many bytes are read in a row. A server that sends without end, and what reads it, must come to an end of their turn: other
+/// connections wait, and so does the timeout of this one.
+const IN_A_ROW: usize = 256 << 10;
+
+impl MeteredStream {
+    pub(crate) fn new(transport: Transport, link: Arc<Link>) -> Self {
+        Self { transport, link, in_a_row: 0 }
+    }
 }
 
 pub(crate) enum Transport {
@@ -185,13 +197,22 @@ impl Transport {
 
 impl AsyncRead for MeteredStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.in_a_row >= IN_A_ROW {
+            self.in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         let read = match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         };
         if read.is_ready() {
-            self.link.received(buf.filled().len() - before, self.transport.came_in());
+            let bytes = buf.filled().len() - before;
+            self.in_a_row += bytes;
+            self.link.received(bytes, self.transport.came_in());
+        } else {
+            self.in_a_row = 0;
         }
         read
     }

@@ -4,6 +4,7 @@ use kperf_metrics::printable;
 
 use crate::bindings::log::Level;
 use crate::environment::services::Services;
+use crate::recording::table::cut;
 
 /// The longest line in bytes; what is beyond is cut.
 const LONGEST: usize = 4096;
@@ -14,10 +15,11 @@ pub(crate) fn write(services: &Services, level: Level, message: &str) {
         return;
     }
     // Redaction comes first: a cut secret is not found any more.
-    let message = services.worker.redactor.redact(message);
+    // What is far too long is not looked through to its end.
+    let message = services.worker.redactor.redact(cut(message, 4 * LONGEST));
     let message = printable(&message);
-    let cut = message.floor_char_boundary(LONGEST);
-    let (line, more) = message.split_at_checked(cut).unwrap_or((&message, ""));
+    let end = message.floor_char_boundary(LONGEST);
+    let (line, more) = message.split_at_checked(end).unwrap_or((&message, ""));
     let more = if more.is_empty() { "" } else { " [cut]" };
     let plugin = &*services.plugin.name;
     match level {
