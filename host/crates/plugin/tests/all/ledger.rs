@@ -75,7 +75,7 @@ fn rows_carry_the_number_of_their_table_and_no_secret() {
         let worker = Worker::with_redactor(Redactor::new([&Secret::new("r1-0-0-0")]));
         let pool = worker.pool(&plugin("creating-runner").await, creating("create", &server.url(), "", &book));
         assert_eq!(pool.iterate(0, 0, None).await, IterationOutcome::Ok);
-        assert_eq!(book.entries().unwrap()[0].name, "[redacted]");
+        assert_eq!(book.entries().unwrap()[0].name, "r1-0-0-0");
         let rows = worker.context.records.take();
         assert_eq!((rows.len(), rows[0].table), (1, 4));
         let [iteration, thing, row, Cell::Number(took), odd, Cell::Integer(begun), Cell::Integer(ended)] =
@@ -84,7 +84,7 @@ fn rows_carry_the_number_of_their_table_and_no_secret() {
             panic!("{rows:?}")
         };
         let text = |text: &str| Cell::Text(text.into());
-        assert_eq!((iteration, thing), (&text("0-0"), &text("[redacted]")));
+        assert_eq!((iteration, thing), (&text("0-0"), &text("********")));
         assert_eq!((row, odd), (&Cell::Integer(0), &Cell::Boolean(false)));
         assert!(*took > 0.0 && begun < ended);
     });
