@@ -1,5 +1,5 @@
 //! Ctrl-C, once to end in order, twice to leave at once; and what says the same: SIGTERM (CI and Kubernetes), SIGHUP (the terminal was
-//! closed), SIGXFSZ (a file may not grow any more: the write that failed has an error of its own).
+//! closed). SIGXFSZ (a file may not grow any more) ends nothing by itself: the write that failed has an error, which ends the run in order.
 
 use tokio::sync::watch;
 
@@ -48,28 +48,23 @@ impl Interrupts {
 }
 
 #[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 4]);
+struct Signals([tokio::signal::unix::Signal; 3]);
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
-        Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
-            signal(too_large)?,
-        ]))
+        // Whoever listens once is not killed by it any more.
+        signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
+        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
     }
 
     async fn next(&mut self) {
-        let Self([interrupt, terminate, hangup, too_large]) = self;
+        let Self([interrupt, terminate, hangup]) = self;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
-            _ = too_large.recv() => {}
         }
     }
 }
