@@ -82,9 +82,23 @@ impl Redactor {
     /// The bytes without secrets; none if there is none in them.
     #[must_use]
     pub fn masked(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let search = self.0.read().search.clone()?;
+        self.search().and_then(|search| search.masked(bytes))
+    }
+
+    /// What looks for the secrets known now, for several texts in a row: threads share the lock that this takes. None if there are none.
+    pub(crate) fn search(&self) -> Option<Search> {
+        self.0.read().search.clone().map(Search)
+    }
+}
+
+/// Looks for the secrets that a [`Redactor`] knew when it was asked.
+pub(crate) struct Search(Arc<AhoCorasick>);
+
+impl Search {
+    /// As [`Redactor::masked`].
+    pub(crate) fn masked(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut masked: Option<Vec<u8>> = None;
-        for found in search.find_iter(bytes) {
+        for found in self.0.find_iter(bytes) {
             let masked = masked.get_or_insert_with(|| bytes.to_vec());
             if let Some(place) = masked.get_mut(found.range()) {
                 // A number has to stay one: JSON knows no stars outside of strings.

@@ -199,14 +199,14 @@ impl Services {
 
     /// Masks the secrets that a server sends back, byte for byte, and reports that it does.
     pub(crate) fn mask_echo(&self, operation: &str, response: &mut kperf_http::Response) {
-        let redactor = &self.worker.redactor;
+        let Some(search) = self.worker.redactor.search() else { return };
         let mut echoes = false;
-        if let Some(masked) = redactor.masked(&response.body) {
+        if let Some(masked) = search.masked(&response.body) {
             response.body = masked.into();
             echoes = true;
         }
         for value in response.headers.values_mut() {
-            let masked = redactor.masked(value.as_bytes());
+            let masked = search.masked(value.as_bytes());
             if let Some(masked) = masked.and_then(|masked| http::HeaderValue::from_bytes(&masked).ok()) {
                 *value = masked;
                 echoes = true;
